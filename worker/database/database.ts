@@ -1,0 +1,14 @@
+// The database as the worker sees it: SQL functions by name, over one of three transports.
+import type { SqlCall } from "../document/sql-call.ts";
+
+export type Transport = "postgres" | "supabase" | "embedded";
+
+export type Database = {
+  readonly transport: Transport;
+  /** See SqlCall. */
+  readonly call: SqlCall;
+  /** Where we are connected, without credentials, for people. */
+  readonly describes: string;
+  /** Waits for calls under way, then closes. Safe to call twice. */
+  close(): Promise<void>;
+};

@@ -1,0 +1,21 @@
+// What a claim gives: a job, and the lease that proves it is ours.
+import type { Document } from "./document.ts";
+
+export type JobKind = "document" | "relationships" | "sync";
+
+export type Lease = {
+  readonly jobId: string;
+  /** From a sequence that only rises. Decimal text, for a bigint does not survive JSON. */
+  readonly token: string;
+};
+
+export type Job = {
+  readonly id: string;
+  readonly kind: JobKind;
+  readonly tenantId: string;
+  /** 1 on the first claim. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly lease: Lease;
+  readonly document: Document | null;
+};

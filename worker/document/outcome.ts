@@ -1,0 +1,9 @@
+// How one run of a job ended. `settle` turns it into exactly one transition.
+import type { Failure } from "../failure/failure.ts";
+
+export type Outcome =
+  | { readonly kind: "complete"; readonly unchanged: boolean }
+  | { readonly kind: "retry"; readonly failure: Failure }
+  | { readonly kind: "release"; readonly failure: Failure; readonly delayMs: number }
+  | { readonly kind: "fail"; readonly failure: Failure }
+  | { readonly kind: "lost" };

@@ -1,0 +1,13 @@
+// The contract of the database as every room sees it: call a function by name, get its JSON answer.
+// The answer is unknown here; the room that asked decodes it at its border.
+
+/**
+ * Calls `public.<name>` with named arguments and answers its jsonb (or text) value; for a set-returning
+ * function, an array with one object a row. Idempotent functions may be sent twice by a transport.
+ * Throws a Failure (`database.*`); never an SQL error.
+ */
+export type SqlCall = (
+  name: `rag_${string}`,
+  args: Readonly<Record<string, unknown>>,
+  options?: { readonly signal?: AbortSignal },
+) => Promise<unknown>;

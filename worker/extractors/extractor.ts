@@ -1,0 +1,33 @@
+// Bytes to segments. The type is decided by content; names and declared types are hints.
+import type { Original } from "../document/document.ts";
+import type { Segment } from "../document/segment.ts";
+
+/** What was found out and decided while reading; for the document's row, logs and `--explain`. */
+export type Extraction = {
+  readonly mediaType: string;
+  /** Pages of the document, where the format has them. */
+  readonly pages: number | null;
+  readonly title: string | null;
+  /** Decisions in words, such as `encoding windows-1252 (confidence 0.8)`. */
+  readonly decisions: readonly string[];
+};
+
+export type ExtractLimits = {
+  readonly timeoutMs: number;
+  readonly memoryMb: number;
+  /** UTF-16 units of text one document may give. */
+  readonly maxChars: number;
+};
+
+/** One message of an extraction, in order: what is known first, then segments as they are read. */
+export type Extracted =
+  | { readonly kind: "extraction"; readonly extraction: Extraction }
+  | { readonly kind: "segment"; readonly segment: Segment }
+  | { readonly kind: "progress"; readonly page: number; readonly pages: number };
+
+/**
+ * Reads an original in a child process; back-pressure reaches the child. Ends the child when the signal
+ * fires, when the consumer stops early, at the time limit and at the memory limit.
+ * Throws Failure `extract.*`.
+ */
+export type ExtractSegments = (original: Original, signal: AbortSignal) => AsyncIterable<Extracted>;

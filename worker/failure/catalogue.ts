@@ -1,0 +1,255 @@
+// Every way a job can end badly: its code, what kind of trouble it is, and who is told what.
+// Codes are stable and searchable; the kind alone decides what happens to the job (DESIGN, failure model).
+
+export type FailureKind =
+  | "transient"
+  | "waiting"
+  | "permanent"
+  | "stopping"
+  | "lease-lost"
+  | "misconfigured"
+  | "defect";
+
+type Entry = {
+  readonly kind: FailureKind;
+  /** What the person who gave us the document reads. Ends by saying what to do. */
+  readonly user: string;
+  /** What the person who runs the worker reads. */
+  readonly operator: string;
+};
+
+const entry = (kind: FailureKind, user: string, operator: string): Entry => ({ kind, user, operator });
+
+export const catalogue = {
+  // Sources
+  "source.not-found": entry(
+    "permanent",
+    "The file was not found where the document says it is. Upload it again or correct its address.",
+    "Nothing is stored at source_uri. Check the path, the bucket and RAG_DOCUMENT_ROOT.",
+  ),
+  "source.outside-root": entry(
+    "permanent",
+    "The file lies outside the folder this worker may read. Move it below the document root or upload it.",
+    "source_uri leaves RAG_DOCUMENT_ROOT (by .., a link or an absolute path) and was refused.",
+  ),
+  "source.unsupported": entry(
+    "permanent",
+    "The document's address is of a kind this worker does not read. Use storage://, file:/// or inline:.",
+    "source_uri has an unknown scheme, or file:/// is used while RAG_DOCUMENT_ROOT is not set.",
+  ),
+  "source.too-large": entry(
+    "permanent",
+    "The file is larger than this worker accepts. Split it, or ask the operator to raise the limit.",
+    "The original is larger than RAG_MAX_FILE_MB.",
+  ),
+  "source.unreachable": entry(
+    "transient",
+    "The file could not be read just now. It will be tried again.",
+    "The source answered with an error that may pass (network, 5xx, a cut body).",
+  ),
+  "source.denied": entry(
+    "misconfigured",
+    "The worker may not read the place where the file is stored. The operator has to correct its key.",
+    "The source refused our credentials. Check SUPABASE_SERVICE_ROLE_KEY or SUPABASE_SECRET_KEY and the bucket name.",
+  ),
+  "source.changed": entry(
+    "transient",
+    "The file changed while it was read. It will be read again.",
+    "The original's size or content changed between the first byte and the last.",
+  ),
+
+  // Extraction
+  "extract.encrypted": entry(
+    "permanent",
+    "The file is protected by a password. Remove the password and upload it again.",
+    "The document is encrypted; nothing was read.",
+  ),
+  "extract.corrupt": entry(
+    "permanent",
+    "The file is damaged or cut short and could not be read. Export it again and upload the new copy.",
+    "The parser refused the structure of the file (corrupt or truncated).",
+  ),
+  "extract.empty": entry(
+    "permanent",
+    "The file is empty. Upload a file that has content.",
+    "The original has no bytes, or only white space.",
+  ),
+  "extract.unsupported": entry(
+    "permanent",
+    "This type of file is not supported. Convert it to PDF, DOCX, Markdown, HTML or text.",
+    "No extractor for this media type. Convert the file or remove it.",
+  ),
+  "extract.no-text": entry(
+    "permanent",
+    "The file holds no text, only pictures (a scan). Run text recognition (OCR) on it and upload the result.",
+    "No extractable text: a scan or image-only document.",
+  ),
+  "extract.too-large": entry(
+    "permanent",
+    "The file unpacks to more than this worker accepts. Split it into smaller files.",
+    "A size limit was exceeded while unpacking or parsing (zip bomb, huge tree or too many entries).",
+  ),
+  "extract.timeout": entry(
+    "permanent",
+    "The file took too long to read. Split it or export it again in a simpler form.",
+    "Extraction ran longer than RAG_EXTRACT_TIMEOUT_SECONDS and was ended.",
+  ),
+  "extract.crashed": entry(
+    "permanent",
+    "The file made its reader stop. Export it again in a simpler form.",
+    "The extraction process died (often out of memory; see RAG_EXTRACT_MEMORY_MB).",
+  ),
+
+  // Chunking
+  "chunk.empty-segment": entry(
+    "permanent",
+    "A segment of the transcript has no text. Remove it or give it content.",
+    "A row of rag_segments has empty content.",
+  ),
+  "chunk.no-segments": entry(
+    "permanent",
+    "The transcript has no segments. Insert its rows into rag_segments before the queue row.",
+    "No row in rag_segments for this document.",
+  ),
+  "chunk.over-limit": entry(
+    "permanent",
+    "The document has more chunks than this worker accepts. Split it.",
+    "The chunk count passed the hard limit of one document.",
+  ),
+
+  // Embedding
+  "embed.input-rejected": entry(
+    "permanent",
+    "The embedding provider refused a piece of this document. Remove or change the text it names.",
+    "The provider rejected an input by itself (too long, not valid). Lower RAG_CHUNK_TOKENS if it was too long.",
+  ),
+  "embed.bad-answer": entry(
+    "transient",
+    "The embedding provider gave an answer that cannot be used. It will be tried again.",
+    "Count, order or finiteness of the returned vectors was wrong, or the body was not JSON.",
+  ),
+  "embed.wrong-dimension": entry(
+    "misconfigured",
+    "The embedding model does not fit what is stored. The operator has to correct the configuration.",
+    "The provider's vectors have another dimension than configured. Check RAG_EMBEDDING_MODEL and RAG_EMBEDDING_DIMENSIONS.",
+  ),
+  "embed.rate-limited": entry(
+    "waiting",
+    "The embedding provider asked us to slow down. The job goes on by itself.",
+    "429 from the embedding provider; released until the time it named.",
+  ),
+  "embed.unavailable": entry(
+    "transient",
+    "The embedding provider could not be reached. It will be tried again.",
+    "Network error, timeout or 5xx from the embedding provider.",
+  ),
+  "embed.denied": entry(
+    "misconfigured",
+    "The embedding provider refused the worker's key. The operator has to correct it.",
+    "401 or 403 from the embedding provider. Check OPENAI_API_KEY and OPENAI_BASE_URL.",
+  ),
+  "embed.model-missing": entry(
+    "misconfigured",
+    "The embedding model is not available. The operator has to correct the configuration.",
+    "The model does not exist at the provider, or its file is missing or damaged.",
+  ),
+  "embed.model-mismatch": entry(
+    "misconfigured",
+    "This worker is set up for another embedding model than the stored vectors. The operator has to correct it.",
+    "rag_models holds another live model. Set RAG_EMBEDDING_MODEL and RAG_EMBEDDING_DIMENSIONS to it.",
+  ),
+
+  // Database
+  "database.unreachable": entry(
+    "transient",
+    "The database could not be reached. The job goes on when it is back.",
+    "No connection to the database (network, restart, pool). Check DATABASE_URL or SUPABASE_URL.",
+  ),
+  "database.denied": entry(
+    "misconfigured",
+    "The worker may not use the database. The operator has to correct its key.",
+    "The database refused our role or key. Use the service_role key, and check that the migrations' grants are in place.",
+  ),
+  "database.not-migrated": entry(
+    "misconfigured",
+    "The database is not set up for this worker. The operator has to run the migrations.",
+    "A function or table of ours is missing. Run: npm run rag -- migrate (or supabase db push).",
+  ),
+  "database.no-pgvector": entry(
+    "misconfigured",
+    "The database lacks the vector extension. The operator has to enable it.",
+    "pgvector is not installed on this server. Install it (Supabase: Database > Extensions > vector).",
+  ),
+  "database.conflict": entry(
+    "transient",
+    "Two changes met in the database. It will be tried again.",
+    "Serialization failure or deadlock (40001, 40P01).",
+  ),
+  "database.rejected": entry(
+    "defect",
+    "The database did not accept what the worker wrote. It will be tried again.",
+    "An unexpected SQL error; the SQLSTATE is in the log.",
+  ),
+  "database.locked": entry(
+    "misconfigured",
+    "Another process uses the embedded database.",
+    "Another live process owns the embedded database and does not answer on its socket. Stop it, or set RAG_EMBEDDED_DIR.",
+  ),
+
+  // Jobs
+  "job.lease-lost": entry(
+    "lease-lost",
+    "Another worker has taken over this job.",
+    "The lease token is no longer the row's; nothing was written.",
+  ),
+  "job.superseded": entry(
+    "permanent",
+    "A newer job for the same document took this one's place.",
+    "A later queue row for the same document was inserted while this one waited.",
+  ),
+  "job.cancelled": entry("permanent", "The job was cancelled.", "Cancelled by rag_cancel_jobs."),
+  "job.stalled": entry(
+    "transient",
+    "A step of this job made no progress for too long. It will be tried again.",
+    "No progress for RAG_STALL_SECONDS; the step was ended.",
+  ),
+  "job.attempts-spent": entry(
+    "permanent",
+    "The job was tried as often as allowed and did not succeed. Look at its errors, then retry it.",
+    "attempts reached max_attempts; the last workers may have died while working on it.",
+  ),
+  "job.kind-unsupported": entry(
+    "permanent",
+    "This kind of job is not known to this worker.",
+    "A claimed job's kind has no pipeline in this version.",
+  ),
+  "job.document-gone": entry(
+    "permanent",
+    "The document of this job no longer exists.",
+    "rag_documents has no row for this job's document_id.",
+  ),
+
+  // The process
+  "worker.stopping": entry(
+    "stopping",
+    "The worker is shutting down; the job goes on elsewhere.",
+    "Released on SIGTERM or SIGINT without counting the attempt.",
+  ),
+  "config.invalid": entry(
+    "misconfigured",
+    "The worker's configuration is not valid.",
+    "One or more settings are missing or out of range.",
+  ),
+  "usage.invalid": entry(
+    "misconfigured",
+    "The command was not understood.",
+    "Wrong usage of the command line.",
+  ),
+  unexpected: entry(
+    "defect",
+    "Something unexpected happened. It will be tried again.",
+    "A thrown value nobody expected; its stack is in the log.",
+  ),
+} as const satisfies Record<string, Entry>;
+
+export type FailureCode = keyof typeof catalogue;

@@ -1,0 +1,16 @@
+// Waiting that can be interrupted, and durations in words.
+import { setTimeout as after } from "node:timers/promises";
+
+/** Waits, or returns early when the signal fires. Never throws. */
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  await after(ms, undefined, signal ? { signal } : {}).catch(() => {});
+}
+
+/** `45.2 s`, `3 min 20 s`, `1 h 5 min`. */
+export function inWords(ms: number): string {
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds - minutes * 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
