@@ -84,7 +84,7 @@ function tensors(file: Buffer): GgufTensor[] {
   const headLength = Number(file.readBigUInt64LE(0));
   const dataStart = 8 + headLength;
   const head = JSON.parse(file.toString("utf8", 8, dataStart)) as Record<string, StoredTensor>;
-  return Object.entries(head).flatMap(([storedName, stored]) => {
+  return Object.entries(head).flatMap(([storedName, stored]): GgufTensor[] => {
     const name = ggufName(storedName);
     if (name === undefined) return [];
     if (stored.dtype !== "F16") throw new Error(`${storedName} is ${stored.dtype}, not F16`);
