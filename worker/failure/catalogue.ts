@@ -58,6 +58,17 @@ export const catalogue = {
     "The original's size or content changed between the first byte and the last.",
   ),
 
+  "source.unreadable": entry(
+    "permanent",
+    "The worker may not open this file. Correct the file's permissions or upload it.",
+    "The operating system refused to open the file below RAG_DOCUMENT_ROOT. Check its owner and mode.",
+  ),
+  "source.no-space": entry(
+    "waiting",
+    "The worker's disk is full. The job goes on by itself when there is room.",
+    "No space left for the temporary copy of an original. Make room in the temporary folder.",
+  ),
+
   // Extraction
   "extract.encrypted": entry(
     "permanent",
@@ -184,6 +195,11 @@ export const catalogue = {
     "transient",
     "Two changes met in the database. It will be tried again.",
     "Serialization failure or deadlock (40001, 40P01).",
+  ),
+  "database.timeout": entry(
+    "transient",
+    "The database took too long to answer. It will be tried again.",
+    "A statement ran into its time limit (57014, 55P03). A held lock or a missing index is the usual cause: see rag doctor.",
   ),
   "database.rejected": entry(
     "defect",
