@@ -3,6 +3,7 @@ import type { Tokenizer } from "../document/tokenizer.ts";
 
 export type EmbedderLimits = {
   readonly maxItems: number;
+  /** Without the special tokens that the model adds. A longer text is refused, never cut. */
   readonly maxTokensPerInput: number;
   readonly maxTokensPerRequest: number;
 };
@@ -21,7 +22,14 @@ export type Embedder = {
   readonly dimensions: number;
   readonly limits: EmbedderLimits;
   readonly tokenizer: Tokenizer;
-  /** One request. Checks the answer's count, order, dimension, finiteness. Throws Failure `embed.*`. */
+  /** US dollars per million tokens; 0 for a model that runs here, null when nobody told us the price. */
+  readonly priceUsdPerMillionTokens: number | null;
+  /**
+   * One request. Checks the answer's count, order, dimension, finiteness. Throws Failure `embed.*`, with the
+   * fact `input` (index in `texts`) when one text is known to be at fault; throws the signal's reason when
+   * aborted; throws `worker.stopping` after close.
+   */
   embed(texts: readonly string[], signal: AbortSignal): Promise<Embeddings>;
+  /** Ends what runs. Safe to call twice. */
   close(): Promise<void>;
 };

@@ -1,0 +1,175 @@
+import { afterEach, expect, test } from "vitest";
+import { Failure } from "../failure/failure.ts";
+import { type EmbeddingServerOptions, startEmbeddingServer } from "../tests/stand-ins/embedding-server.ts";
+import { vectorOf } from "../tests/stand-ins/embedding-server-vectors.ts";
+import { type BatcherOptions, openBatcher, splitIntoRequests } from "./batch.ts";
+import { openOpenAi } from "./openai.ts";
+
+const tokenizer = { name: "words", count: (text: string) => text.split(/\s+/).length };
+const never = new AbortController().signal;
+const opened: { close(): Promise<void> }[] = [];
+
+afterEach(async () => {
+  for (const part of opened.splice(0).reverse()) await part.close();
+});
+
+async function world(server: EmbeddingServerOptions = {}, options: Partial<BatcherOptions> = {}) {
+  const provider = await startEmbeddingServer({ dimensions: 1536, ...server });
+  const embedder = await openOpenAi({ apiKey: "key", baseUrl: provider.baseUrl, tokenizer }, never);
+  const batcher = openBatcher(embedder, { batch: 4, concurrency: 2, ...options });
+  opened.push(provider, embedder, batcher);
+  return { provider, embedder, batcher };
+}
+
+const numbered = (count: number, word = "text") => Array.from({ length: count }, (_, at) => `${word} ${at}`);
+
+async function failureOf(promise: Promise<unknown>): Promise<Failure> {
+  const thrown = await promise.then(
+    () => new Error("it did not fail"),
+    (reason: unknown) => reason,
+  );
+  if (!(thrown instanceof Failure)) throw thrown;
+  return thrown;
+}
+
+test("many texts come back in order, in requests of at most the batch size", async () => {
+  const { provider, batcher } = await world();
+  const texts = numbered(10);
+
+  const { vectors, tokens } = await batcher.embed(texts, never);
+
+  expect(vectors).toEqual(texts.map((text) => vectorOf(text, 1536)));
+  expect(tokens).toBe(20);
+  expect(provider.seen).toMatchObject({ requests: 3, texts: 10 });
+});
+
+test("equal texts within a call are sent once", async () => {
+  const { provider, batcher } = await world();
+
+  const { vectors } = await batcher.embed(["a", "b", "a", "a"], never);
+
+  expect(vectors).toEqual(["a", "b", "a", "a"].map((text) => vectorOf(text, 1536)));
+  expect(provider.seen.texts).toBe(2);
+});
+
+test("requests of all calls together never exceed the concurrency", async () => {
+  const { provider, batcher } = await world({ latencyMs: 20 });
+
+  await Promise.all(numbered(6, "job").map((job) => batcher.embed(numbered(8, job), never)));
+
+  expect(provider.seen.requests).toBe(12);
+  expect(provider.seen.most).toBe(2);
+});
+
+test("a request never holds more tokens than the provider takes, by their upper bound", () => {
+  const limits = { maxItems: 100, maxTokensPerInput: 50, maxTokensPerRequest: 100 };
+
+  const requests = splitIntoRequests(
+    ["x".repeat(40), "y".repeat(40), "é".repeat(30), "z".repeat(400)],
+    16,
+    limits,
+  );
+
+  expect(requests.map((request) => request.length)).toEqual([2, 2]);
+});
+
+test.each([
+  ["the first", 0],
+  ["one in the middle", 5],
+  ["the last", 8],
+])("when %s text is poison, it alone is named", async (_where, bad) => {
+  const { provider, batcher } = await world({ poison: "cursed" }, { batch: 9, concurrency: 1 });
+  const texts = numbered(9).map((text, at) => (at === bad ? "cursed" : text));
+
+  const failure = await failureOf(batcher.embed(texts, never));
+
+  expect(failure).toMatchObject({ code: "embed.input-rejected", kind: "permanent", facts: { input: bad } });
+  expect(provider.seen.requests).toBeLessThanOrEqual(9);
+});
+
+test("vectors paid for in a call that failed are not paid for again by its retry", async () => {
+  const { provider, batcher } = await world({ poison: "cursed" }, { batch: 4, concurrency: 1 });
+  const good = numbered(6);
+  await failureOf(batcher.embed([...good, "cursed"], never));
+  const before = provider.seen.texts;
+
+  const { vectors, tokens } = await batcher.embed(good.slice(0, 4), never);
+
+  expect(vectors).toEqual(good.slice(0, 4).map((text) => vectorOf(text, 1536)));
+  expect(tokens).toBe(0);
+  expect(provider.seen.texts).toBe(before);
+});
+
+test.each([
+  ["rate-limited", "embed.rate-limited"],
+  ["denied", "embed.denied"],
+  ["server-error", "embed.unavailable"],
+  ["wrong-count", "embed.bad-answer"],
+] as const)("a request that ends in %s is never halved", async (mode, code) => {
+  const { provider, batcher } = await world();
+  provider.misbehave(mode);
+
+  const failure = await failureOf(batcher.embed(numbered(4), never));
+
+  expect(failure.code).toBe(code);
+  expect(provider.seen.requests).toBe(1);
+});
+
+test("after one request of a call has failed, those that wait are not sent", async () => {
+  const { provider, batcher } = await world({}, { batch: 1, concurrency: 1 });
+  provider.misbehave("server-error");
+
+  await failureOf(batcher.embed(numbered(20), never));
+
+  expect(provider.seen.requests).toBe(1);
+});
+
+test("a failed call leaves the calls of other jobs alone", async () => {
+  const { batcher } = await world({ poison: "cursed" }, { batch: 2, concurrency: 1 });
+
+  const [bad, good] = await Promise.allSettled([
+    batcher.embed(["cursed", "a"], never),
+    batcher.embed(["b", "c", "d"], never),
+  ]);
+
+  expect(bad.status).toBe("rejected");
+  expect(good).toMatchObject({ status: "fulfilled" });
+});
+
+test("an empty text is named by its place in the call and costs no request", async () => {
+  const { provider, batcher } = await world();
+
+  const failure = await failureOf(batcher.embed(["a", "b", "a", " "], never));
+
+  expect(failure).toMatchObject({ code: "embed.input-rejected", facts: { input: 3 } });
+  expect(provider.seen.requests).toBe(0);
+});
+
+test("an abort ends the call, its requests in flight and those that wait", async () => {
+  const { provider, batcher } = await world({}, { batch: 1, concurrency: 2 });
+  provider.misbehave("hang");
+  const abort = new AbortController();
+  const lost = new Failure("job.lease-lost");
+
+  const call = failureOf(batcher.embed(numbered(8), abort.signal));
+  await provider.nextRequest();
+  abort.abort(lost);
+
+  expect(await call).toBe(lost);
+  expect(provider.seen.requests).toBeLessThanOrEqual(2);
+});
+
+test("close waits for the calls that run and refuses new ones", async () => {
+  const { batcher } = await world({ latencyMs: 20 });
+  let answered = 0;
+  const call = batcher.embed(["a"], never).then(({ vectors }) => {
+    answered = vectors.length;
+  });
+
+  await batcher.close();
+  await batcher.close();
+
+  expect(answered).toBe(1);
+  await call;
+  expect(await failureOf(batcher.embed(["b"], never))).toMatchObject({ code: "worker.stopping" });
+});

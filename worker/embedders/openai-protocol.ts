@@ -1,0 +1,110 @@
+// One embeddings request in the OpenAI protocol, and its answer as vectors. Used by every server that speaks it.
+// The SDK's own retries are off: our queue decides what is tried again, and when.
+import OpenAI, { APIUserAbortError } from "openai";
+import { z } from "zod";
+import { Failure } from "../failure/failure.ts";
+import { checkVectors, inOrder } from "./check-answer.ts";
+import type { Embeddings } from "./embedder.ts";
+import { failureOfRequest } from "./openai-failure.ts";
+
+export type Connection = {
+  /** null for a server without keys: no Authorization header is sent. */
+  readonly apiKey: string | null;
+  readonly baseUrl: string;
+  readonly timeoutMs: number;
+};
+
+export type EmbeddingRequest = {
+  readonly model: string;
+  readonly texts: readonly string[];
+  /** Sent only to models that can shorten their vectors. */
+  readonly askDimensions: number | null;
+  /** null while the model's dimension is being learned. */
+  readonly expectDimensions: number | null;
+};
+
+const envelope = z.object({
+  data: z.array(
+    z.object({ index: z.number().int().optional(), embedding: z.union([z.string(), z.array(z.unknown())]) }),
+  ),
+  usage: z.object({ prompt_tokens: z.number().int().nonnegative() }).nullish().catch(null),
+});
+
+/** A client that reads nothing from the environment. Throws `embed.denied` for a key no header can carry. */
+export function openClient(connection: Connection): OpenAI {
+  const { apiKey } = connection;
+  // Node repeats a header's value in its error; a key with a line break must not come so far.
+  if (apiKey !== null && !/^[\x21-\x7e]+$/.test(apiKey))
+    throw new Failure("embed.denied", {
+      says: "The embedding provider's key holds a character no key has (a space or a line break).",
+    });
+  return new OpenAI({
+    apiKey: apiKey ?? "none",
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    webhookSecret: null,
+    baseURL: connection.baseUrl,
+    timeout: connection.timeoutMs,
+    maxRetries: 0,
+    logLevel: "off",
+    ...(apiKey === null ? { defaultHeaders: { authorization: null } } : {}),
+  });
+}
+
+/** Sends one request. Throws Failure `embed.*`, or the signal's reason when aborted. */
+export async function requestEmbeddings(
+  client: OpenAI,
+  request: EmbeddingRequest,
+  signal: AbortSignal,
+): Promise<Omit<Embeddings, "tokens"> & { readonly tokens: number | null }> {
+  signal.throwIfAborted();
+  const answer = await send(client, request, signal);
+  const parsed = envelope.safeParse(answer);
+  if (!parsed.success) throw unreadable(answer);
+  const items = inOrder(parsed.data.data, request.texts.length);
+  const vectors = items.map(({ embedding }) => decode(embedding));
+  return {
+    vectors: checkVectors(vectors, { count: request.texts.length, dimensions: request.expectDimensions }),
+    tokens: parsed.data.usage?.prompt_tokens ?? null,
+  };
+}
+
+async function send(client: OpenAI, request: EmbeddingRequest, signal: AbortSignal): Promise<unknown> {
+  try {
+    return await client.embeddings.create(
+      {
+        model: request.model,
+        input: [...request.texts],
+        // A third of the bytes of a JSON array, and no number to parse.
+        encoding_format: "base64",
+        ...(request.askDimensions === null ? {} : { dimensions: request.askDimensions }),
+      },
+      { signal },
+    );
+  } catch (thrown) {
+    signal.throwIfAborted();
+    if (thrown instanceof APIUserAbortError)
+      throw new Failure("embed.unavailable", { facts: { reason: "aborted" } });
+    throw failureOfRequest(thrown);
+  }
+}
+
+/** An answer of status 200 that is no embedding: a portal's or proxy's page is an outage, the rest is nonsense. */
+function unreadable(answer: unknown): Failure {
+  const page = typeof answer === "string" && /^\s*</.test(answer);
+  if (page) return new Failure("embed.unavailable", { facts: { reason: "HTML instead of JSON" } });
+  return new Failure("embed.bad-answer", { facts: { wrong: "shape" } });
+}
+
+function decode(embedding: string | readonly unknown[]): Float32Array {
+  if (typeof embedding !== "string") {
+    // Float32Array.from would turn null, which is how JSON writes NaN, into a believable 0.
+    return Float32Array.from(embedding, (value) => (typeof value === "number" ? value : Number.NaN));
+  }
+  const bytes = Buffer.from(embedding, "base64");
+  if (bytes.byteLength % Float32Array.BYTES_PER_ELEMENT !== 0)
+    throw new Failure("embed.bad-answer", { facts: { wrong: "base64 length" } });
+  // Copied: a Buffer's memory is shared and not aligned to four bytes.
+  return new Float32Array(Uint8Array.from(bytes).buffer);
+}

@@ -1,0 +1,204 @@
+// A small HTTP server that speaks OpenAI's embeddings dialect, and llama-server's, and misbehaves on request.
+// For tests and benches: vectors are made from a hash of the text, latency is what you ask for, everything is counted.
+import { EventEmitter, once } from "node:events";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as after } from "node:timers/promises";
+import {
+  type Item,
+  type Misbehaviour,
+  misbehave,
+  sendReply,
+  spoil,
+} from "./embedding-server-misbehaviour.ts";
+import { asBase64, vectorOf } from "./embedding-server-vectors.ts";
+
+export type { Misbehaviour } from "./embedding-server-misbehaviour.ts";
+
+export type EmbeddingServerOptions = {
+  /** llama-server: /health, /props, its model list; `dimensions` ignored; HTTP 500 for long inputs. */
+  readonly dialect?: "openai" | "llama-server";
+  readonly dimensions?: number;
+  /** What llama-server says it serves. */
+  readonly model?: string;
+  /** When set, any other key is refused with 401. */
+  readonly apiKey?: string;
+  /** A provider's round trip is about 25 ms and 0.2 ms an input. */
+  readonly latencyMs?: number;
+  readonly latencyPerInputMs?: number;
+  /** A request with a text that contains this is refused as a whole with 400, as OpenAI does. */
+  readonly poison?: string;
+  /** A request with a text of more words is refused as a whole: 400, or llama-server's 500. */
+  readonly maxWords?: number;
+  /** Answers arrays of numbers although base64 was asked for, as many other servers do. */
+  readonly floatsOnly?: boolean;
+  /** 0 picks a free one. */
+  readonly port?: number;
+};
+
+export type EmbeddingServer = {
+  /** `http://127.0.0.1:PORT`, as LLAMA_SERVER_URL wants it. */
+  readonly url: string;
+  /** The same with `/v1`, as OPENAI_BASE_URL wants it. */
+  readonly baseUrl: string;
+  /** What came in, refused requests included. */
+  readonly seen: { requests: number; texts: number; readonly distinct: Set<string>; most: number };
+  /** Body of the last embeddings request. */
+  lastBody(): Readonly<Record<string, unknown>> | null;
+  lastHeaders(): IncomingHttpHeaders | null;
+  /** Resolves when the next embeddings request has arrived. */
+  nextRequest(): Promise<void>;
+  /** The next `times` requests (default: all from now on) go wrong in this way; "well" ends it. */
+  misbehave(mode: Misbehaviour | "well", times?: number): void;
+  /** Changes what llama-server says it serves, as a restart with another model would. */
+  serveModel(model: string): void;
+  close(): Promise<void>;
+};
+
+type Body = { input: string[]; model: string; encoding_format?: string; dimensions?: number };
+type Served = {
+  model: string;
+  mode: Misbehaviour | "well";
+  times: number;
+  last: { readonly body: Body; readonly headers: IncomingHttpHeaders } | null;
+};
+
+export async function startEmbeddingServer(options: EmbeddingServerOptions = {}): Promise<EmbeddingServer> {
+  const served: Served = { model: options.model ?? "stand-in", mode: "well", times: 0, last: null };
+  const arrivals = new EventEmitter();
+  const seen = { requests: 0, texts: 0, distinct: new Set<string>(), inFlight: 0, most: 0 };
+  const server = createServer((request, response) => {
+    route(request, response).catch(() => response.destroy());
+  });
+
+  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? "").replace(/\?.*$/, "");
+    if (request.method !== "POST" || !path.endsWith("/embeddings")) return describeServer(path, response);
+    seen.inFlight += 1;
+    seen.most = Math.max(seen.most, seen.inFlight);
+    response.once("close", () => {
+      seen.inFlight -= 1;
+    });
+    await embeddings(request, response);
+  }
+
+  function describeServer(path: string, response: ServerResponse): void {
+    const { mode } = served;
+    const asleep = mode === "loading-model" || mode === "hang";
+    if (asleep && misbehave(mode, response)) return;
+    const pages: Record<string, unknown> =
+      options.dialect === "llama-server" ? llamaPages(served.model, options) : {};
+    sendReply(response, path in pages ? { status: 200, body: pages[path] } : notFound);
+  }
+
+  async function embeddings(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readJson(request);
+    served.last = { body, headers: request.headers };
+    seen.requests += 1;
+    seen.texts += body.input.length;
+    for (const text of body.input) seen.distinct.add(text);
+    const mode = takeMode(served);
+    arrivals.emit("request");
+    await after((options.latencyMs ?? 0) + (options.latencyPerInputMs ?? 0) * body.input.length);
+    if (mode !== "well" && misbehave(mode, response)) return;
+    const refusal = refuse(body, request.headers.authorization, options);
+    if (refusal !== null) return sendReply(response, refusal);
+    sendReply(response, { status: 200, body: answer(body, mode, options) });
+  }
+
+  await new Promise<void>((listening) => server.listen(options.port ?? 0, "127.0.0.1", listening));
+  // SAFETY: a TCP server that listens has an AddressInfo.
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    baseUrl: `${url}/v1`,
+    seen,
+    lastBody: () => served.last?.body ?? null,
+    lastHeaders: () => served.last?.headers ?? null,
+    async nextRequest() {
+      await once(arrivals, "request");
+    },
+    misbehave(mode, times = Number.POSITIVE_INFINITY) {
+      served.mode = mode;
+      served.times = times;
+    },
+    serveModel(model) {
+      served.model = model;
+    },
+    async close() {
+      server.closeAllConnections();
+      await new Promise<void>((closed) => server.close(() => closed()));
+    },
+  };
+}
+
+const notFound = {
+  status: 404,
+  body: { error: { message: "not found", type: "not_found_error", code: 404 } },
+};
+
+function takeMode(served: Served): Misbehaviour | "well" {
+  if (served.mode === "well") return "well";
+  const { mode } = served;
+  served.times -= 1;
+  if (served.times <= 0) served.mode = "well";
+  return mode;
+}
+
+async function readJson(request: IncomingMessage): Promise<Body> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part);
+  const body = JSON.parse(Buffer.concat(parts).toString("utf8")) as Body; // SAFETY: our own clients wrote it.
+  return { ...body, input: [body.input].flat() };
+}
+
+function refuse(body: Body, authorization: string | undefined, options: EmbeddingServerOptions) {
+  const error = (status: number, message: string, type: string) => ({
+    status,
+    body: { error: { message, type, param: null, code: null } },
+  });
+  if (options.apiKey !== undefined && authorization !== `Bearer ${options.apiKey}`)
+    return error(401, `Incorrect API key provided: ${authorization}`, "invalid_request_error");
+  const { poison, maxWords = Number.POSITIVE_INFINITY } = options;
+  if (poison !== undefined && body.input.some((text) => text.includes(poison)))
+    return error(400, "'$.input' is invalid", "invalid_request_error");
+  const words = Math.max(...body.input.map((text) => text.split(/\s+/).length));
+  if (words <= maxWords) return null;
+  if (options.dialect !== "llama-server")
+    return error(
+      400,
+      `maximum context length is ${maxWords} tokens, you requested ${words}`,
+      "invalid_request_error",
+    );
+  const grow = `increase the physical batch size (current batch size: ${maxWords})`;
+  return error(500, `input (${words} tokens) is too large to process. ${grow}`, "server_error");
+}
+
+function answer(body: Body, mode: Misbehaviour | "well", options: EmbeddingServerOptions) {
+  const own = options.dimensions ?? 1536;
+  const dimensions = options.dialect === "llama-server" ? own : (body.dimensions ?? own);
+  const right: Item[] = body.input.map((text, index) => ({ index, vector: vectorOf(text, dimensions) }));
+  const items = mode === "well" ? right : spoil(mode, right);
+  const floats = body.encoding_format !== "base64" || options.floatsOnly === true || mode === "null-number";
+  const tokens = body.input.reduce((sum, text) => sum + text.split(/\s+/).length, 0);
+  return {
+    object: "list",
+    data: items.map(({ index, vector }) => ({
+      object: "embedding",
+      index,
+      embedding: floats ? [...vector] : asBase64(vector),
+    })),
+    model: body.model,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+  };
+}
+
+function llamaPages(model: string, options: EmbeddingServerOptions): Record<string, unknown> {
+  const context = options.maxWords ?? 512;
+  const meta = { vocab_type: 3, n_vocab: 30522, n_ctx_train: 512, n_embd: options.dimensions ?? 1536 };
+  return {
+    "/health": { status: "ok" },
+    "/props": { default_generation_settings: { n_ctx: context }, total_slots: 1, model_path: model },
+    "/v1/models": { object: "list", data: [{ id: model, object: "model", owned_by: "llamacpp", meta }] },
+  };
+}
