@@ -1,0 +1,166 @@
+// A few connections, each given to one caller at a time. A pool of single-connection clients instead of the
+// library's own pool, for that one queues without bound, time limit or abort, and cannot drop a connection
+// that hangs.
+import type { Socket } from "node:net";
+import postgres, { type Sql } from "postgres";
+import { Failure } from "../failure/failure.ts";
+import type { PostgresAddress } from "./postgres-address.ts";
+import { connectSocket } from "./postgres-socket.ts";
+import { final } from "./retrying.ts";
+
+export type PoolOptions = {
+  readonly address: PostgresAddress;
+  readonly poolMax: number;
+  /** Longest wait for a free connection, and for a new one to be made. */
+  readonly poolTimeoutSeconds: number;
+  /** The library's own options beside ours (types). */
+  readonly types?: Readonly<Record<string, postgres.PostgresType>>;
+  readonly fetchTypes?: boolean;
+};
+
+export type Connection = {
+  readonly address: PostgresAddress;
+  readonly sql: Sql;
+  /** Cuts the connection; the next caller gets a new one. For a statement that does not end. */
+  drop(): void;
+};
+
+export type PostgresPool = {
+  /** Waits for a connection, lends it to `work`, takes it back when `work` ends. First come, first served. */
+  use<Result>(work: (connection: Connection) => Promise<Result>, signal?: AbortSignal): Promise<Result>;
+  /** Refuses new callers, waits for those at work, closes. */
+  close(): Promise<void>;
+};
+
+const CONNECT_SECONDS = 10;
+const IDLE_SECONDS = 60;
+const LIFETIME_SECONDS = 30 * 60;
+const KEEP_ALIVE_SECONDS = 20;
+
+export function openPool(options: PoolOptions): PostgresPool {
+  const idle: Connection[] = Array.from({ length: options.poolMax }, () => openConnection(options));
+  const waiting = new Set<(connection: Connection) => void>();
+  let lent = 0;
+  let closing: (() => void) | null = null;
+  let closed: Promise<void> | null = null;
+
+  const take = (signal: AbortSignal | undefined): Promise<Connection> => {
+    const free = idle.pop(); // The last one used: the others may go idle and close.
+    if (free !== undefined) return Promise.resolve(free);
+    return new Promise((resolve, reject) => {
+      const leave = (reason: unknown) => {
+        stopWaiting();
+        reject(reason);
+      };
+      const timer = setTimeout(
+        () => leave(noFreeConnection(options.poolTimeoutSeconds)),
+        options.poolTimeoutSeconds * 1000,
+      );
+      const onAbort = () => leave(signal?.reason);
+      const receive = (connection: Connection) => {
+        stopWaiting();
+        resolve(connection);
+      };
+      const stopWaiting = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        waiting.delete(receive);
+      };
+      waiting.add(receive);
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  };
+
+  const giveBack = (connection: Connection) => {
+    const [next] = waiting;
+    if (next === undefined) idle.push(connection);
+    else next(connection);
+  };
+
+  return {
+    async use(work, signal) {
+      if (closed !== null)
+        throw new Failure("worker.stopping", { says: "The database connection is closed." });
+      signal?.throwIfAborted();
+      lent += 1;
+      try {
+        const connection = await take(signal);
+        try {
+          return await work(connection);
+        } finally {
+          giveBack(connection);
+        }
+      } finally {
+        lent -= 1;
+        if (lent === 0) closing?.();
+      }
+    },
+    close() {
+      closed ??= (async () => {
+        if (lent > 0) await new Promise<void>((resolve) => (closing = resolve));
+        await Promise.all(idle.map((connection) => connection.sql.end({ timeout: 5 })));
+      })();
+      return closed;
+    },
+  };
+}
+
+function openConnection(options: PoolOptions): Connection {
+  const { address } = options;
+  const connectSeconds = Math.min(CONNECT_SECONDS, options.poolTimeoutSeconds);
+  const sockets = new Set<Socket>();
+  const open = () =>
+    postgres({
+      host: address.host,
+      port: address.port,
+      ...(address.path === null ? {} : { path: address.path }),
+      user: address.user,
+      pass: () => address.password, // A function: the library would replace an empty text by PGPASSWORD.
+      database: address.database,
+      ssl: address.tls,
+      sslnegotiation: null,
+      max: 1,
+      prepare: false, // A prepared statement stays on one server connection; a transaction pooler changes it.
+      fetch_types: options.fetchTypes ?? false,
+      types: options.types ?? {},
+      connect_timeout: connectSeconds,
+      idle_timeout: IDLE_SECONDS,
+      max_lifetime: LIFETIME_SECONDS,
+      keep_alive: KEEP_ALIVE_SECONDS,
+      max_pipeline: 100,
+      backoff: (failed: number) => Math.min(0.05 * 2 ** failed, 1) * Math.random(),
+      debug: false,
+      target_session_attrs: undefined,
+      connection: { application_name: "rag-worker" },
+      onnotice: () => {},
+      socket: async () => {
+        const socket = await connectSocket(address, connectSeconds * 1000);
+        sockets.add(socket);
+        socket.once("close", () => sockets.delete(socket));
+        return socket;
+      },
+      // SAFETY: the library's types lack `socket`, `sslnegotiation`, `pass` and `max_pipeline`, which its source reads.
+    } as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql;
+
+  let sql = open();
+  return {
+    address,
+    get sql() {
+      return sql;
+    },
+    drop() {
+      const dropped = sql;
+      sql = open();
+      void dropped.end({ timeout: 0 }).catch(() => {});
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+const noFreeConnection = (seconds: number): Failure =>
+  final(
+    new Failure("database.unreachable", {
+      says: `No database connection became free within ${seconds} s.`,
+      facts: { waitedSeconds: seconds },
+    }),
+  );

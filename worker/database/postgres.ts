@@ -1,0 +1,188 @@
+// The Postgres transport: direct, or through a session or transaction pooler. Nothing is kept in a session.
+import type { PendingQuery, Row } from "postgres";
+import { Failure } from "../failure/failure.ts";
+import type { Database } from "./database.ts";
+import {
+  type Arguments,
+  type CallStatement,
+  checkCall,
+  parseSignatures,
+  readAnswer,
+  SIGNATURES_SQL,
+  type Signature,
+  writeCall,
+} from "./function-call.ts";
+import { readAddress } from "./postgres-address.ts";
+import { type Backend, cancelStatement } from "./postgres-cancel.ts";
+import { type Connection, openPool, type PostgresPool } from "./postgres-pool.ts";
+import { retrying } from "./retrying.ts";
+import { failureFromSql } from "./sqlstate.ts";
+
+export type PostgresOptions = {
+  readonly url: string;
+  readonly poolMax: number;
+  /** Longest wait for a connection, in seconds; `database.unreachable` afterwards. */
+  readonly poolTimeoutSeconds: number;
+  /** Longest run of one call, in seconds, where the function's definition sets no `statement_timeout`. */
+  readonly callTimeoutSeconds?: number;
+};
+
+const CALL_SECONDS = 60; // As long as the Supabase API allows at most.
+/** After its time limit a statement gets this long to obey the cancel request; then its connection is cut. */
+const CANCEL_GRACE_MS = 5000;
+
+/**
+ * Opens lazily: the first call connects. Throws `config.invalid` for an address that cannot be read;
+ * calls throw `database.*`.
+ */
+export async function openPostgres(options: PostgresOptions): Promise<Database> {
+  const address = readAddress(options.url);
+  const pool = openPool({ ...options, address });
+  const signatures = rememberSignatures(pool);
+  const callMs = (options.callTimeoutSeconds ?? CALL_SECONDS) * 1000;
+
+  const callOnce = async (
+    name: string,
+    args: Arguments,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> => {
+    try {
+      const signature = await signatures.of(name, signal);
+      const statement = writeCall(name, args, signature);
+      const limitMs = milliseconds(signature.timeout) ?? callMs;
+      return readAnswer(
+        await pool.use((connection) => runGuarded(connection, statement, limitMs, signal), signal),
+      );
+    } catch (thrown) {
+      if (signal?.aborted) throw signal.reason;
+      const failure = failureFromSql(thrown, address);
+      if (failure.code === "database.not-migrated") signatures.forget();
+      throw failure;
+    }
+  };
+
+  return {
+    transport: "postgres",
+    describes: address.describes,
+    call: async (name, args, { signal } = {}) => {
+      const checked = checkCall(name, args);
+      return retrying(() => callOnce(name, checked, signal), signal);
+    },
+    close: () => pool.close(),
+  };
+}
+
+/**
+ * begin, time limit, call and commit in one packet: one round trip, and a statement whose client died ends
+ * all the same. The limit is local to the transaction, so a pooler's next client does not inherit it.
+ */
+async function runGuarded(
+  connection: Connection,
+  statement: CallStatement,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const { sql } = connection;
+  const begun = sql.unsafe(`begin; set local statement_timeout = ${limitMs}`).simple();
+  const called = inOnePacket(
+    sql.unsafe(
+      statement.sql,
+      statement.parameters.map((value) => (value === null ? null : sql.typed(value, UNKNOWN_TYPE))),
+    ),
+  );
+  const committed = sql.unsafe("commit").simple();
+  let backend: Backend | null = null;
+  begun.then(
+    ({ state }) => (backend = state),
+    () => {},
+  );
+  const settled = Promise.allSettled([begun, called, committed]);
+  const stopped = await stopOnTime(settled, limitMs, signal);
+  if (stopped !== null) {
+    if (backend !== null) await cancelStatement(connection.address, backend);
+    if (!(await within(CANCEL_GRACE_MS, settled))) connection.drop();
+    throw stopped;
+  }
+  const bad = (await settled).findLast((result) => result.status === "rejected");
+  const [, answer] = await settled;
+  if (answer.status === "rejected") throw answer.reason;
+  if (bad !== undefined) throw bad.reason;
+  return answer.value[0]?.answer ?? null;
+}
+
+// Postgres resolves a parameter of this type by the place it stands in, as it does a literal.
+const UNKNOWN_TYPE = 705;
+
+/**
+ * Without this the library asks the server for the parameters' types first and waits for the answer: a
+ * second round trip on every call, that ours do not need since they all travel as text of unknown type.
+ */
+function inOnePacket(query: PendingQuery<Row[]>): PendingQuery<Row[]> {
+  return Object.defineProperty(query, "describeFirst", { get: () => false, set: () => {} });
+}
+
+/** null when the call has settled; otherwise what to throw instead of waiting longer. */
+async function stopOnTime(
+  settled: Promise<unknown>,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  // The server's own limit comes first; ours is for a server or a network that no longer answers.
+  const deadline = AbortSignal.timeout(limitMs + CANCEL_GRACE_MS);
+  const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+  const stopped = await new Promise<boolean>((resolve) => {
+    const onAbort = () => resolve(true);
+    stop.addEventListener("abort", onAbort, { once: true });
+    void settled.then(() => {
+      stop.removeEventListener("abort", onAbort);
+      resolve(false);
+    });
+  });
+  if (!stopped) return null;
+  return signal?.aborted ? signal.reason : new Failure("database.timeout", { facts: { limitMs } });
+}
+
+async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const inTime = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return inTime;
+}
+
+/** Functions and what they take, looked up once; forgotten when the schema turns out to have changed. */
+function rememberSignatures(pool: PostgresPool) {
+  let known: Promise<ReadonlyMap<string, Signature>> | null = null;
+  const look = async (): Promise<ReadonlyMap<string, Signature>> => {
+    const rows = await pool.use(({ sql }) => sql.unsafe(SIGNATURES_SQL));
+    return parseSignatures(rows[0]?.signatures);
+  };
+  return {
+    async of(name: string, signal: AbortSignal | undefined): Promise<Signature> {
+      signal?.throwIfAborted();
+      known ??= look();
+      const found = (
+        await known.catch((thrown: unknown) => {
+          known = null;
+          throw thrown;
+        })
+      ).get(name);
+      if (found === undefined) throw new Failure("database.not-migrated", { facts: { function: name } });
+      return found;
+    },
+    forget() {
+      known = null;
+    },
+  };
+}
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
+
+/** `20s` as Postgres writes a duration; null when there is none or it cannot be read. */
+function milliseconds(text: string | null): number | null {
+  const [, amount, unit = ""] = /^'?(\d+)\s*([a-z]*)'?$/.exec(text ?? "") ?? [];
+  const factor = UNITS[unit];
+  return amount === undefined || factor === undefined ? null : Number(amount) * factor;
+}
