@@ -1,4 +1,6 @@
 // Segments to chunks, streamed: the first chunk leaves before the last page is read.
+// Both limits hold for embedPrefix + content. Only a single code point that is larger than the whole budget
+// exceeds them, for text is never dropped and a code point cannot be cut.
 import type { Chunk } from "../document/chunk.ts";
 import type { Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
@@ -6,14 +8,20 @@ import type { Tokenizer } from "../document/tokenizer.ts";
 export type ChunkLimits = {
   /** Most tokens of embedPrefix + content. */
   readonly tokens: number;
+  /** Most tokens that a chunk repeats from the end of the one before; 0 is none. */
   readonly overlapTokens: number;
-  /** Most UTF-16 units of embedPrefix + content; 0 is no limit. */
+  /** Most UTF-16 units of embedPrefix + content; 0 leaves only UNITS_PER_TOKEN times the tokens. */
   readonly chars: number;
+  /** Puts the section's path and a line break before the content for embedding. Default false. */
+  readonly headingPrefix?: boolean;
 };
+
+/** No text has so few tokens. Bounds a chunk (and our memory) where a tokenizer counts nothing or [UNK]. */
+export const UNITS_PER_TOKEN = 32;
 
 export type CutChunks = (segments: AsyncIterable<Segment>) => AsyncIterable<Chunk>;
 
 /** Stored with each generation: another name or number means that old chunks cannot be reused by position. */
 export type ChunkStrategy = { readonly name: string; readonly version: number };
 
-export type OpenChunker = (limits: ChunkLimits, tokenizer: Tokenizer) => CutChunks;
+export type CutWith = (limits: ChunkLimits, tokenizer: Tokenizer) => CutChunks;

@@ -115,6 +115,10 @@ export const settings = {
   }),
 
   // Chunks
+  chunkStrategy: choice("RAG_CHUNK_STRATEGY", ["recursive", "fixed"], {
+    fallback: "recursive",
+    says: "How text is cut: recursive follows its structure, fixed fills equal windows.",
+  }),
   chunkTokens: integer("RAG_CHUNK_TOKENS", {
     fallback: 256,
     min: 16,

@@ -6,3 +6,6 @@ export type Tokenizer = {
   /** Tokens of the text as the model counts it inside a request, without its special tokens. Linear time. */
   count(text: string): number;
 };
+
+/** For an embedder that runs the model itself: the ids too, without [CLS] and [SEP], never cut short. */
+export type EncodingTokenizer = Tokenizer & { encode(text: string): number[] };

@@ -1,0 +1,254 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Chunk } from "../document/chunk.ts";
+import type { Segment } from "../document/segment.ts";
+import type { Tokenizer } from "../document/tokenizer.ts";
+import { openTokenizer } from "../tokenizers/open-tokenizer.ts";
+import { type ChunkLimits, UNITS_PER_TOKEN } from "./chunker.ts";
+import { openChunker } from "./open-chunker.ts";
+
+// The promises of every strategy, over text that is as unkind as we can make it.
+
+const wordpiece = openTokenizer("bert-wordpiece");
+const clusters = new Intl.Segmenter("und", { granularity: "grapheme" });
+
+const spaced = fc.constantFrom(
+  "The",
+  "quick",
+  "brown",
+  "fox,",
+  "e.g.",
+  "Mr.",
+  "ran.",
+  "Why?",
+  "unaffable",
+  "3.14",
+  "(so)",
+  "“Yes!”",
+  "naïve",
+  "Ünïcödé",
+  "שלום",
+  "العربية",
+  "देवनागरी",
+  "한국어",
+  "ไทยภาษา",
+  "https://example.org/a/b?c=d&e=f",
+  "x".repeat(130),
+  '{"a":1,"b":[2,3]}',
+);
+const unspaced = fc.constantFrom("東京都", "です。", "「はい！」", "漢字、", "がギ", "𠀀𠀁", "ﬁ");
+const clusterish = fc.constantFrom(
+  "👩‍👩‍👧‍👦",
+  "🏳️‍🌈",
+  "🇩🇪🇫🇷",
+  "é",
+  `z${"\u0335\u0322".repeat(20)}`,
+  "👍🏽",
+  "क्ष",
+  "\u0600",
+  "\u200d",
+  "각",
+  "‏",
+);
+const gaps = fc.constantFrom(
+  " ",
+  " ",
+  " ",
+  " ",
+  "\n",
+  "\n\n",
+  "\r\n",
+  "\r\n\r\n",
+  "\t",
+  "  \n \n",
+  "\u3000",
+  "\f",
+  "",
+);
+const text = fc
+  .array(
+    fc.tuple(
+      fc.oneof(
+        { weight: 6, arbitrary: spaced },
+        unspaced,
+        clusterish,
+        fc.string({ unit: "binary", maxLength: 8 }),
+      ),
+      gaps,
+    ),
+    { maxLength: 60 },
+  )
+  .map((parts) =>
+    parts
+      .map(([word, gap]) => word + gap)
+      .join("")
+      .toWellFormed(),
+  );
+
+const segments = fc
+  .array(
+    fc.record({
+      content: fc.oneof({ weight: 5, arbitrary: text }, fc.constantFrom("", " ", "\n\n", "a", "end\n")),
+      pageNumber: fc.constantFrom(null, 1, 2, 3),
+      section: fc.constantFrom("A", "A", "A", "A > B", null),
+      speaker: fc.constantFrom(null, null, null, "Ann", "Bob"),
+      startedMs: fc.option(fc.nat(1000)),
+      endedMs: fc.option(fc.nat(1000)),
+      glue: fc.boolean(),
+    }),
+    { maxLength: 8 },
+  )
+  .map((drafts) =>
+    drafts.map(({ glue, ...draft }, index): Segment => {
+      return { ...draft, seq: index + 1, content: draft.content + (glue ? "\n" : "") };
+    }),
+  );
+const limits = fc.record({
+  tokens: fc.oneof(fc.integer({ min: 16, max: 64 }), fc.integer({ min: 1, max: 15 }), fc.constant(256)),
+  overlapTokens: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 40 })),
+  chars: fc.oneof(fc.constant(0), fc.integer({ min: 20, max: 400 }), fc.integer({ min: 1, max: 19 })),
+  headingPrefix: fc.boolean(),
+});
+
+async function* streamOf(all: readonly Segment[]): AsyncGenerator<Segment> {
+  yield* all;
+}
+
+async function cut(
+  strategy: string,
+  all: readonly Segment[],
+  limit: ChunkLimits,
+  tokenizer: Tokenizer = wordpiece,
+) {
+  const chunks: Chunk[] = [];
+  for await (const chunk of openChunker(strategy, limit, tokenizer).cut(streamOf(all))) chunks.push(chunk);
+  return chunks;
+}
+
+const sourceOf = (all: readonly Segment[]) => all.map((segment) => segment.content).join("");
+const runs = { numRuns: 300 };
+
+/** Segments with their offsets. */
+function placed(all: readonly Segment[]) {
+  let at = 0;
+  return all.map((segment) => {
+    const start = at;
+    at += segment.content.length;
+    return { segment, start, end: at };
+  });
+}
+const segmentAt = (all: readonly Segment[], offset: number) =>
+  placed(all).find(({ start, end }) => offset >= start && offset < end)?.segment;
+
+const over = (
+  promise: (strategy: string, all: readonly Segment[], limit: ChunkLimits, chunks: readonly Chunk[]) => void,
+) =>
+  fc.asyncProperty(fc.constantFrom("recursive", "fixed"), segments, limits, async (strategy, all, limit) => {
+    promise(strategy, all, limit, await cut(strategy, all, limit));
+  });
+
+test("content is the source between its offsets, without white space around it, and indices have no gaps", () =>
+  fc.assert(
+    over((_, all, __, chunks) => {
+      const source = sourceOf(all);
+      for (const [index, chunk] of chunks.entries()) {
+        expect(chunk.chunkIndex).toBe(index);
+        expect(chunk.content).toBe(source.slice(chunk.charStart, chunk.charEnd));
+        expect(chunk.content).toBe(chunk.content.trim());
+        expect(chunk.content).not.toBe("");
+        expect(chunk.content.isWellFormed()).toBe(true);
+      }
+    }),
+    runs,
+  ));
+
+test("every unit that is not white space lies in a chunk, and each chunk adds some", () =>
+  fc.assert(
+    over((_, all, __, chunks) => {
+      const source = sourceOf(all);
+      let covered = 0;
+      for (const chunk of chunks) {
+        if (chunk.charStart > covered) expect(source.slice(covered, chunk.charStart).trim()).toBe("");
+        expect(chunk.charEnd).toBeGreaterThan(covered);
+        covered = chunk.charEnd;
+      }
+      expect(source.slice(covered).trim()).toBe("");
+    }),
+    runs,
+  ));
+
+test("no chunk is above either budget, by the real tokenizer, unless it is one code point", () =>
+  fc.assert(
+    over((_, __, limit, chunks) => {
+      for (const chunk of chunks) {
+        const read = chunk.embedPrefix + chunk.content;
+        expect(chunk.tokenCount).toBe(wordpiece.count(read));
+        if ([...chunk.content].length === 1 && chunk.embedPrefix === "") continue;
+        expect(chunk.tokenCount).toBeLessThanOrEqual(limit.tokens);
+        expect(read.length).toBeLessThanOrEqual(limit.chars || limit.tokens * UNITS_PER_TOKEN);
+      }
+    }),
+    runs,
+  ));
+
+test("an overlap is within its budget, begins after the chunk before it and ends where that ends", () =>
+  fc.assert(
+    over((_, all, limit, chunks) => {
+      for (const [index, chunk] of chunks.entries()) {
+        const before = chunks[index - 1];
+        if (before === undefined || chunk.charStart >= before.charEnd) continue;
+        const shared = sourceOf(all).slice(chunk.charStart, before.charEnd);
+        expect(wordpiece.count(shared)).toBeLessThanOrEqual(limit.overlapTokens);
+        expect(chunk.charStart).toBeGreaterThan(before.charStart);
+        expect([chunk.section, chunk.speaker]).toEqual([before.section, before.speaker]);
+      }
+    }),
+    runs,
+  ));
+
+test("a chunk keeps to one section and speaker, and to segments that are glued by white space", () =>
+  fc.assert(
+    over((_, all, __, chunks) => {
+      for (const chunk of chunks) {
+        const touched = placed(all).filter(
+          ({ segment, start, end }) =>
+            start < chunk.charEnd &&
+            end > chunk.charStart &&
+            segment.content.slice(Math.max(0, chunk.charStart - start), chunk.charEnd - start).trim() !== "",
+        );
+        expect(new Set(touched.map(({ segment }) => segment.section))).toEqual(new Set([chunk.section]));
+        expect(new Set(touched.map(({ segment }) => segment.speaker))).toEqual(new Set([chunk.speaker]));
+        for (const { segment } of touched.slice(0, -1)) expect(segment.content).toMatch(/\s$/);
+        expect(chunk.segmentFrom).toBe(touched[0]?.segment.seq);
+        expect(chunk.segmentTo).toBe(touched.at(-1)?.segment.seq);
+        expect(chunk.pageNumber).toBe(segmentAt(all, chunk.charStart)?.pageNumber);
+      }
+    }),
+    runs,
+  ));
+
+test("no cut lies inside a grapheme cluster that would fit the budget", () =>
+  fc.assert(
+    over((_, all, limit, chunks) => {
+      const source = sourceOf(all);
+      const most = limit.chars || limit.tokens * UNITS_PER_TOKEN;
+      for (const chunk of chunks) {
+        // Clusters are looked at within their segment: a segment's end may be a forced break.
+        const home = placed(all).find(({ start, end }) => chunk.charEnd > start && chunk.charEnd <= end);
+        if (home === undefined || chunk.charEnd === home.end || /\s/.test(source.charAt(chunk.charEnd)))
+          continue;
+        const cluster = clusters.segment(home.segment.content).containing(chunk.charEnd - home.start);
+        const inside = cluster !== undefined && cluster.index < chunk.charEnd - home.start;
+        if (!inside || /\s/.test(cluster.segment)) continue;
+        const room = {
+          tokens: limit.tokens - wordpiece.count(chunk.embedPrefix),
+          chars: most - chunk.embedPrefix.length,
+        };
+        expect(
+          wordpiece.count(cluster.segment) > room.tokens || cluster.segment.length > room.chars,
+          JSON.stringify([chunk, cluster.segment, limit]),
+        ).toBe(true);
+      }
+    }),
+    runs,
+  ));

@@ -1,0 +1,175 @@
+// What all strategies share: segments in, passages cut into chunks, both limits checked on the real text.
+// A strategy only says where a chunk ends. Cuts depend on the text alone, never on when a segment arrives.
+import type { Chunk } from "../document/chunk.ts";
+import type { Segment } from "../document/segment.ts";
+import type { Tokenizer } from "../document/tokenizer.ts";
+import { SENTENCE, WORD } from "./boundary.ts";
+import { type ChunkLimits, type CutChunks, UNITS_PER_TOKEN } from "./chunker.ts";
+import { Passage, WIDEST_GAP } from "./passage.ts";
+import { wordsOf } from "./words.ts";
+
+/** What a strategy may look at. */
+export type Reach = {
+  readonly passage: Passage;
+  /** Highest piece the chunk may end with. */
+  readonly ceiling: number;
+  /** The last piece ends its passage; otherwise LOOK_AHEAD shares and more are there to choose from. */
+  readonly complete: boolean;
+};
+
+/** Answers the last piece of the next chunk, at most a full share; below `passage.fresh` when no new piece fits. */
+export type ChooseEnd = (reach: Reach) => number;
+
+/** How much of the text, in shares of a chunk, is known before a chunk is cut. */
+export const LOOK_AHEAD = 1.25;
+
+/** A heading prefix that would take more of the budget than this is left out. */
+const LARGEST_PREFIX = 0.25;
+/** Overlap never takes more of a chunk than this, whatever the setting says. */
+const LARGEST_OVERLAP = 0.5;
+
+export function cutChunks(chooseEnd: ChooseEnd, limits: ChunkLimits, tokenizer: Tokenizer): CutChunks {
+  return async function* (segments) {
+    const cutter = new Cutter(chooseEnd, limits, tokenizer);
+    for await (const segment of segments) yield* cutter.take(segment);
+    yield* cutter.endPassage();
+  };
+}
+
+class Cutter {
+  readonly #chooseEnd: ChooseEnd;
+  readonly #limits: ChunkLimits;
+  readonly #tokenizer: Tokenizer;
+  /** Most UTF-16 units of a chunk. */
+  readonly #chars: number;
+  #passage: Passage | null = null;
+  #prefix = "";
+  /** UTF-16 units of all segments so far. */
+  #length = 0;
+  /** White space since the last word, cut off a little above WIDEST_GAP. */
+  #gap = "";
+  /** The last segment with text ended in white space. */
+  #glued = false;
+  #chunkIndex = 0;
+
+  constructor(chooseEnd: ChooseEnd, limits: ChunkLimits, tokenizer: Tokenizer) {
+    this.#chooseEnd = chooseEnd;
+    this.#limits = limits;
+    this.#tokenizer = tokenizer;
+    this.#chars = limits.chars > 0 ? limits.chars : limits.tokens * UNITS_PER_TOKEN;
+  }
+
+  /** The chunks that are certain once this segment is known. */
+  *take(segment: Segment): Generator<Chunk> {
+    const placed = { segment, start: this.#length };
+    const text = segment.content;
+    this.#length += text.length;
+    let tail = 0;
+    for (const word of wordsOf(text, this.#chars)) {
+      const gap = this.#gap + text.slice(tail, word.start);
+      if (gap.length > WIDEST_GAP || (tail === 0 && !this.#continuesWith(segment))) yield* this.endPassage();
+      const passage = this.#passage ?? this.#openPassage(segment);
+      passage.add(placed, word, gap);
+      while (passage.isFuller(LOOK_AHEAD)) yield this.#cut(passage, false);
+      tail = word.end;
+      this.#gap = "";
+    }
+    if (tail > 0) this.#glued = tail < text.length;
+    else if (text !== "") this.#passage?.hold(placed);
+    this.#gap = (this.#gap + text.slice(tail, tail + WIDEST_GAP + 1)).slice(0, WIDEST_GAP + 1);
+    if (this.#gap.length > WIDEST_GAP) yield* this.endPassage();
+  }
+
+  /** The chunks of what is left of the passage. */
+  *endPassage(): Generator<Chunk> {
+    const passage = this.#passage;
+    if (passage !== null) while (passage.fresh < passage.pieces.length) yield this.#cut(passage, true);
+    this.#passage = null;
+  }
+
+  #continuesWith(segment: Segment): boolean {
+    const passage = this.#passage;
+    return this.#glued && segment.section === passage?.section && segment.speaker === passage.speaker;
+  }
+
+  #openPassage(segment: Segment): Passage {
+    const wanted = this.#limits.headingPrefix === true && segment.section !== null;
+    const prefix = wanted ? `${segment.section}\n` : "";
+    const tokens = this.#tokenizer.count(prefix);
+    const fits =
+      tokens <= this.#limits.tokens * LARGEST_PREFIX && prefix.length <= this.#chars * LARGEST_PREFIX;
+    this.#prefix = fits ? prefix : "";
+    const room = {
+      tokens: this.#limits.tokens - (fits ? tokens : 0),
+      chars: this.#chars - this.#prefix.length,
+    };
+    this.#passage = new Passage(segment, room, this.#tokenizer);
+    return this.#passage;
+  }
+
+  #cut(passage: Passage, complete: boolean): Chunk {
+    let ceiling = passage.pieces.length - 1;
+    for (;;) {
+      const last = this.#chooseEnd({ passage, ceiling, complete });
+      const { fresh } = passage;
+      if (last >= fresh) {
+        const tokens = this.#tokenizer.count(this.#prefix + passage.text(0, last));
+        if (tokens <= this.#limits.tokens) return this.#close(passage, last, this.#prefix, tokens);
+        // The joined text may count more than its pieces. Go back by as much as it is over, at least one piece.
+        const kept = Math.floor(((last - fresh) * this.#limits.tokens) / tokens);
+        ceiling = last === fresh ? last - 1 : fresh + Math.min(kept, last - fresh - 1);
+      } else if (fresh > 0) {
+        passage.advance(fresh, fresh);
+        ceiling = passage.pieces.length - 1;
+      } else if (passage.splitFirst()) {
+        ceiling = passage.pieces.length - 1;
+      } else return this.#close(passage, 0, "", this.#tokenizer.count(passage.text(0, 0)));
+    }
+  }
+
+  #close(passage: Passage, last: number, embedPrefix: string, tokenCount: number): Chunk {
+    const content = passage.text(0, last);
+    const { first, final, charStart, startedMs, endedMs } = passage.origin(last);
+    const next = this.#limits.overlapTokens > 0 ? this.#overlapStart(passage, last) : last + 1;
+    passage.advance(next, last + 1);
+    return {
+      chunkIndex: this.#chunkIndex++,
+      content,
+      embedPrefix,
+      charStart,
+      charEnd: charStart + content.length,
+      tokenCount,
+      pageNumber: first.pageNumber,
+      section: passage.section,
+      speaker: passage.speaker,
+      startedMs,
+      endedMs,
+      segmentFrom: first.seq,
+      segmentTo: final.seq,
+    };
+  }
+
+  /** The piece at which the next chunk begins, so that it repeats at most overlapTokens; last + 1 for none. */
+  #overlapStart(passage: Passage, last: number): number {
+    const most = this.#limits.overlapTokens;
+    const reach = (first: number) =>
+      passage.sum(first, last) <= most && passage.shareOf(first, last) <= LARGEST_OVERLAP;
+    let word = last + 1;
+    let sentence = last + 1;
+    for (let first = last; first > 0 && reach(first); first--) {
+      const boundary = passage.pieces[first - 1]?.boundary ?? WORD;
+      if (boundary >= WORD) word = first;
+      if (boundary >= SENTENCE) sentence = first;
+    }
+    // A whole sentence is worth more than some more words, unless most of the overlap would be lost for it.
+    let start =
+      sentence <= last && passage.sum(sentence, last) * 2 >= passage.sum(word, last) ? sentence : word;
+    while (start <= last && !this.#mayOverlap(passage, start, last)) start++;
+    return start;
+  }
+
+  #mayOverlap(passage: Passage, first: number, last: number): boolean {
+    const boundary = passage.pieces[first - 1]?.boundary ?? WORD;
+    return boundary >= WORD && this.#tokenizer.count(passage.text(first, last)) <= this.#limits.overlapTokens;
+  }
+}

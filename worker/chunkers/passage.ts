@@ -1,0 +1,183 @@
+// A stretch of the source whose text may share a chunk: one section, one speaker, glued by white space.
+// Holds only what is not yet cut, as pieces (words with the white space before them), each counted once.
+// Sums of pieces choose a cut; they are not what the tokenizer says about the joined text.
+import type { Segment } from "../document/segment.ts";
+import type { Tokenizer } from "../document/tokenizer.ts";
+import { type Boundary, boundaryAt, GRAPHEME, PARAGRAPH } from "./boundary.ts";
+import { codePointEdge, edgeNear } from "./grapheme-edge.ts";
+import type { Word } from "./words.ts";
+
+/** A segment and the offset of its first unit in the source. */
+export type PlacedSegment = { readonly segment: Segment; readonly start: number };
+
+export type Piece = {
+  readonly from: PlacedSegment;
+  /** Offsets in the source. */
+  readonly start: number;
+  readonly end: number;
+  /** Tokens of all pieces of the passage up to and with this one, white space included. */
+  readonly tokensThrough: number;
+  /** How good a place to cut its end is; PARAGRAPH until the next piece is known. */
+  boundary: Boundary;
+};
+
+export type Room = { readonly tokens: number; readonly chars: number };
+
+export type Origin = {
+  readonly first: Segment;
+  readonly final: Segment;
+  readonly charStart: number;
+  /** Least start and greatest end of the segments touched. */
+  readonly startedMs: number | null;
+  readonly endedMs: number | null;
+};
+
+/** More white space than this ends a passage: nobody wants it inside a chunk. UTF-16 units. */
+export const WIDEST_GAP = 1_000;
+
+export class Passage {
+  readonly section: string | null;
+  readonly speaker: string | null;
+  readonly pieces: Piece[] = [];
+  /** Index of the first piece that no chunk holds yet; those before it are overlap. */
+  fresh = 0;
+  readonly #tokenizer: Tokenizer;
+  readonly #room: Room;
+  #sources: PlacedSegment[] = [];
+  /** Tokens of the first piece without the white space before it. */
+  #firstTokens = 0;
+  #lineStart = 0;
+  #ending: Boundary = PARAGRAPH;
+
+  constructor(first: Segment, room: Room, tokenizer: Tokenizer) {
+    this.section = first.section;
+    this.speaker = first.speaker;
+    this.#room = room;
+    this.#tokenizer = tokenizer;
+  }
+
+  /** Keeps the text of a segment at hand: of a blank one too, for a chunk may reach over it. */
+  hold(placed: PlacedSegment): void {
+    if (this.#sources.at(-1) !== placed) this.#sources.push(placed);
+  }
+
+  /** `gap` is all white space between the last piece and this word, of blank segments too. */
+  add(from: PlacedSegment, word: Word, gap: string): void {
+    this.hold(from);
+    const text = from.segment.content;
+    const start = from.start + word.start;
+    const previous = this.pieces.at(-1);
+    if (previous !== undefined) {
+      const lineLength = previous.end - this.#lineStart;
+      previous.boundary =
+        gap === "" ? this.#ending : boundaryAt(this.#ending, gap, text, word.start, lineLength);
+    }
+    if (previous === undefined || /[\n\r]/.test(gap)) this.#lineStart = start;
+    const joined = text.slice(word.start, word.end);
+    const tokens = this.#tokenizer.count(previous === undefined ? joined : gap + joined);
+    if (previous === undefined) this.#firstTokens = tokens;
+    const tokensThrough = (previous?.tokensThrough ?? 0) + tokens;
+    this.pieces.push({ from, start, end: from.start + word.end, tokensThrough, boundary: PARAGRAPH });
+    this.#ending = word.ending;
+  }
+
+  /** The source text of pieces `first` to `last`. */
+  text(first: number, last: number): string {
+    const start = this.#at(first).start;
+    const end = this.#at(last).end;
+    const own = this.#at(first).from;
+    if (this.#at(last).from === own) return own.segment.content.slice(start - own.start, end - own.start);
+    let text = "";
+    for (const { segment, start: offset } of this.#sources) {
+      if (offset >= end) break;
+      if (offset + segment.content.length > start)
+        text += segment.content.slice(Math.max(0, start - offset), end - offset);
+    }
+    return text;
+  }
+
+  /** Share of the room that pieces 0 to `last` take by the sums: 1 is full. */
+  share(last: number): number {
+    const first = this.#at(0);
+    const end = this.#at(last);
+    const tokens = this.#firstTokens + end.tokensThrough - first.tokensThrough;
+    return Math.max(tokens / this.#room.tokens, (end.end - first.start) / this.#room.chars);
+  }
+
+  /** More than `share` is waiting to be cut. */
+  isFuller(share: number): boolean {
+    return this.pieces.length > 0 && this.share(this.pieces.length - 1) > share;
+  }
+
+  /** The same for pieces `first` to `last`; `first` is above 0. */
+  shareOf(first: number, last: number): number {
+    const chars = this.#at(last).end - this.#at(first).start;
+    return Math.max(this.sum(first, last) / this.#room.tokens, chars / this.#room.chars);
+  }
+
+  /** Tokens of pieces `first` to `last` by the sums. `first` is above 0. */
+  sum(first: number, last: number): number {
+    return this.#at(last).tokensThrough - this.#at(first - 1).tokensThrough;
+  }
+
+  /** Where pieces 0 to `last` come from. */
+  origin(last: number): Origin {
+    const first = this.#at(0);
+    let startedMs = first.from.segment.startedMs;
+    let endedMs = first.from.segment.endedMs;
+    let before = first.from;
+    for (let index = 1; index <= last; index++) {
+      const { from } = this.#at(index);
+      if (from === before) continue;
+      startedMs = least(startedMs, from.segment.startedMs);
+      endedMs = most(endedMs, from.segment.endedMs);
+      before = from;
+    }
+    return { first: first.from.segment, final: before.segment, charStart: first.start, startedMs, endedMs };
+  }
+
+  /** The next chunk begins at piece `first`, and what no chunk holds yet at piece `fresh`. */
+  advance(first: number, fresh: number): void {
+    this.pieces.splice(0, first);
+    this.fresh = fresh - first;
+    const next = this.pieces[0];
+    if (next === undefined) return;
+    this.#firstTokens = this.#tokenizer.count(this.text(0, 0));
+    const gone = this.#sources.indexOf(next.from);
+    if (gone > 0) this.#sources = this.#sources.slice(gone);
+  }
+
+  /**
+   * Halves the first piece, between clusters where it has several, else between code points.
+   * Returns false when it is a single code point.
+   */
+  splitFirst(): boolean {
+    const { from, start, end, tokensThrough, boundary } = this.#at(0);
+    const text = from.segment.content.slice(start - from.start, end - from.start);
+    const middle = Math.ceil(text.length / 2);
+    let edge = text.length > 1 ? edgeNear(text, 0, middle, text.length) : text.length;
+    if (edge >= text.length) edge = codePointEdge(text, 0, middle);
+    if (edge >= text.length) return false;
+    const secondTokens = this.#tokenizer.count(text.slice(edge));
+    const cut = start + edge;
+    this.pieces.splice(
+      0,
+      1,
+      { from, start, end: cut, tokensThrough: tokensThrough - secondTokens, boundary: GRAPHEME },
+      { from, start: cut, end, tokensThrough, boundary },
+    );
+    this.#firstTokens = this.#tokenizer.count(text.slice(0, edge));
+    return true;
+  }
+
+  #at(index: number): Piece {
+    const piece = this.pieces[index];
+    if (piece === undefined) throw new RangeError(`no piece ${index} of ${this.pieces.length}`);
+    return piece;
+  }
+}
+
+const least = (one: number | null, other: number | null) =>
+  one === null ? other : other === null ? one : Math.min(one, other);
+const most = (one: number | null, other: number | null) =>
+  one === null ? other : other === null ? one : Math.max(one, other);

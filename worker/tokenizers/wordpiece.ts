@@ -1,0 +1,177 @@
+// BERT WordPiece, as MiniLM, BGE, E5 and their relatives read text: lower-case, NFD without marks, CJK and
+// punctuation alone, then greedily the longest entry of the vocabulary, `##` inside a word.
+// `[SEP]` and the like in a text are ordinary text here, never tokens that steer the model.
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import type { EncodingTokenizer } from "../document/tokenizer.ts";
+import { Failure } from "../failure/failure.ts";
+
+const TokenizerFile = z.object({
+  model: z.object({
+    type: z.literal("WordPiece"),
+    unk_token: z.string(),
+    continuing_subword_prefix: z.string().min(1),
+    max_input_chars_per_word: z.int().positive(),
+    vocab: z.record(z.string(), z.int().nonnegative()),
+  }),
+  normalizer: z.object({ type: z.literal("BertNormalizer"), lowercase: z.literal(true) }),
+});
+
+type Lexicon = {
+  readonly heads: ReadonlyMap<string, number>;
+  /** Entries that continue a word, without their `##`. */
+  readonly tails: ReadonlyMap<string, number>;
+  readonly longest: number;
+  readonly unknown: number;
+  readonly longestWord: number;
+};
+
+/** Ids of words seen before. A full cache is emptied: rarer than keeping an order costs. */
+const CACHED_WORDS = 50_000;
+const LONGEST_CACHED = 40;
+
+/**
+ * Opens the tokenizer whose `tokenizer.json` lies at the path; the file is read at the first text.
+ * Throws `embed.model-missing` then, when it is absent or is no lower-casing WordPiece.
+ */
+export function openWordPiece(path: string): EncodingTokenizer {
+  let lexicon: Lexicon | null = null;
+  const cache = new Map<string, readonly number[]>();
+
+  const idsOf = (part: string, cut: (part: string, lexicon: Lexicon) => readonly number[]) => {
+    const known = cache.get(part);
+    if (known !== undefined) return known;
+    lexicon ??= readLexicon(path);
+    const ids = cut(part, lexicon);
+    if (part.length > LONGEST_CACHED) return ids;
+    if (cache.size >= CACHED_WORDS) cache.clear();
+    cache.set(part, ids);
+    return ids;
+  };
+  const visit = (text: string, take: (ids: readonly number[]) => void) =>
+    eachPart(
+      text,
+      (word) => take(idsOf(word, cutWord)),
+      (stretch) => take(idsOf(stretch, cutForeign)),
+    );
+
+  return {
+    name: "bert-wordpiece",
+    count(text) {
+      let tokens = 0;
+      visit(text, (ids) => {
+        tokens += ids.length;
+      });
+      return tokens;
+    },
+    encode(text) {
+      const all: number[] = [];
+      visit(text, (ids) => {
+        for (const id of ids) all.push(id);
+      });
+      return all;
+    },
+  };
+}
+
+function readLexicon(path: string): Lexicon {
+  try {
+    const { model } = TokenizerFile.parse(JSON.parse(readFileSync(path, "utf8")));
+    const heads = new Map<string, number>();
+    const tails = new Map<string, number>();
+    const prefix = model.continuing_subword_prefix;
+    for (const [entry, id] of Object.entries(model.vocab)) {
+      if (entry.startsWith(prefix) && entry !== prefix) tails.set(entry.slice(prefix.length), id);
+      else heads.set(entry, id);
+    }
+    const longest = Math.max(...[...heads.keys(), ...tails.keys()].map((entry) => entry.length));
+    const unknown = heads.get(model.unk_token);
+    if (unknown === undefined) throw new Error("the vocabulary lacks its unknown token");
+    return { heads, tails, longest, unknown, longestWord: model.max_input_chars_per_word };
+  } catch (thrown) {
+    throw new Failure("embed.model-missing", {
+      says: `The tokenizer of the embedding model cannot be read from ${path}. Install the packages again.`,
+      cause: thrown,
+    });
+  }
+}
+
+const SPACE = 1;
+const LETTER = 2;
+const SIGN = 3;
+/** Everything that needs Unicode rules, ASCII control characters included: BERT drops them inside words. */
+const FOREIGN = 0;
+
+const KINDS = new Uint8Array(128);
+for (let code = 33; code < 127; code++) KINDS[code] = SIGN;
+for (const letter of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+  KINDS[letter.charCodeAt(0)] = LETTER;
+for (const space of " \t\n\r") KINDS[space.charCodeAt(0)] = SPACE;
+
+const kindAt = (text: string, at: number): number => {
+  const code = text.charCodeAt(at);
+  return code < 128 ? (KINDS[code] ?? FOREIGN) : FOREIGN;
+};
+
+/**
+ * ASCII words and signs go out one by one; a word that meets anything foreign goes out as it is, up to the
+ * next ASCII space, for the slower rules.
+ */
+function eachPart(text: string, word: (word: string) => void, foreign: (stretch: string) => void): void {
+  let at = 0;
+  while (at < text.length) {
+    const kind = kindAt(text, at);
+    if (kind === SPACE) {
+      at++;
+      continue;
+    }
+    let end = at + 1;
+    if (kind === LETTER) while (end < text.length && kindAt(text, end) === LETTER) end++;
+    const stop = end < text.length ? kindAt(text, end) : SPACE;
+    if (kind === FOREIGN || (kind === LETTER && stop === FOREIGN)) {
+      while (end < text.length && kindAt(text, end) !== SPACE) end++;
+      foreign(text.slice(at, end));
+    } else word(kind === LETTER ? text.slice(at, end).toLowerCase() : text.charAt(at));
+    at = end;
+  }
+}
+
+const DROPPED = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\uFFFD]+/gu;
+const MARKS = /\p{Mn}+/gu;
+const SIGNS = "\\p{P}$+<=>^`|~";
+const IDEOGRAPHS =
+  "\\u{4E00}-\\u{9FFF}\\u{3400}-\\u{4DBF}\\u{20000}-\\u{2A6DF}\\u{2A700}-\\u{2CEAF}\\u{F900}-\\u{FAFF}\\u{2F800}-\\u{2FA1F}";
+const WORDS = new RegExp(`[${SIGNS}${IDEOGRAPHS}]|[^\\s${SIGNS}${IDEOGRAPHS}]+`, "gu");
+
+function cutForeign(stretch: string, lexicon: Lexicon): readonly number[] {
+  // Marks go before NFD as well: sorting a million of them into canonical order is quadratic.
+  // Capital sigma by hand: the reference lowers letter by letter and knows no final form.
+  const plain = stretch
+    .replace(DROPPED, "")
+    .replace(MARKS, "")
+    .normalize("NFD")
+    .replace(MARKS, "")
+    .replaceAll("Σ", "σ")
+    .toLowerCase();
+  const ids: number[] = [];
+  for (const [word] of plain.matchAll(WORDS)) for (const id of cutWord(word, lexicon)) ids.push(id);
+  return ids;
+}
+
+function cutWord(word: string, lexicon: Lexicon): readonly number[] {
+  const { heads, tails, longest, unknown, longestWord } = lexicon;
+  if (word.length > longestWord && (word.length > 2 * longestWord || [...word].length > longestWord))
+    return [unknown];
+  const ids: number[] = [];
+  let start = 0;
+  while (start < word.length) {
+    const entries = start === 0 ? heads : tails;
+    let end = Math.min(word.length, start + longest);
+    let id = entries.get(word.slice(start, end));
+    while (id === undefined && end > start + 1) id = entries.get(word.slice(start, --end));
+    if (id === undefined) return [unknown];
+    ids.push(id);
+    start = end;
+  }
+  return ids;
+}
