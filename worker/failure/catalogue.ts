@@ -229,6 +229,16 @@ export const catalogue = {
     "A step of this job made no progress for too long. It will be tried again.",
     "No progress for RAG_STALL_SECONDS; the step was ended.",
   ),
+  "job.worker-lost": entry(
+    "transient",
+    "The worker that had this job disappeared. It is tried again.",
+    "A worker died or lost its database for longer than its lease; the reaper put the job back.",
+  ),
+  "job.incomplete": entry(
+    "defect",
+    "Not everything that was read was stored. It will be tried again.",
+    "rag_complete_job counted other chunks than the worker cut; nothing went live.",
+  ),
   "job.attempts-spent": entry(
     "permanent",
     "The job was tried as often as allowed and did not succeed. Look at its errors, then retry it.",
