@@ -1,13 +1,18 @@
 // Ends a test run with what must not be overlooked: each skipped test by name, then the counts in one line.
 // With a path, the counts are also written there as JSON, for CI to judge.
 import { writeFileSync } from "node:fs";
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestModule, Vitest } from "vitest/node";
 
 export class CountReporter implements Reporter {
   readonly #path: string | undefined;
+  #namesAreChosen = false;
 
   constructor(path?: string) {
     this.#path = path;
+  }
+
+  onInit(vitest: Vitest): void {
+    this.#namesAreChosen = vitest.config.testNamePattern !== undefined;
   }
 
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
@@ -23,8 +28,8 @@ export class CountReporter implements Reporter {
         if (state === "skipped") skipped.push(`  ${module.relativeModuleId} > ${test.fullName}`);
       }
     }
-    if (skipped.length > 0) {
-      say(`\nSKIPPED, for something they need is not here (scripts/services up):\n${skipped.join("\n")}`);
+    if (skipped.length > 0 && !this.#namesAreChosen) {
+      say(`\nSKIPPED, for what they need is not here (scripts/services up):\n${skipped.join("\n")}`);
     }
     if (this.#path) writeFileSync(this.#path, JSON.stringify(counts));
     say(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);

@@ -14,6 +14,7 @@ const whereabouts = {
   "llama-binary": "RAG_TEST_LLAMA_BIN",
   "llama-model": "RAG_TEST_LLAMA_MODEL",
   chromium: "RAG_TEST_CHROMIUM",
+  "supabase-cli": "RAG_TEST_SUPABASE_CLI",
   corpus: "RAG_CORPUS_DIR",
 } as const;
 
