@@ -18,6 +18,7 @@ export type Events = {
   "database.regained": { afterMs: number };
   "leases.kept": { held: number; lost: number };
   "leases.late": { lateMs: number };
+  "keeper.died": { thrown: string };
   "jobs.reaped": { requeued: number; failed: number };
   "garbage.collected": { chunks: number; segments: number; originals: number };
   "job.claimed": {

@@ -2,7 +2,14 @@
 import type { Failure } from "../failure/failure.ts";
 
 export type Outcome =
-  | { readonly kind: "complete"; readonly unchanged: boolean }
+  | {
+      readonly kind: "complete";
+      /** What was cut; the database completes only when it holds as many. */
+      readonly chunks: number;
+      readonly segments: number;
+      /** The live generation was of the same content and plan already. */
+      readonly unchanged: boolean;
+    }
   | { readonly kind: "retry"; readonly failure: Failure }
   | { readonly kind: "release"; readonly failure: Failure; readonly delayMs: number }
   | { readonly kind: "fail"; readonly failure: Failure }

@@ -32,6 +32,8 @@ export type RunningWorker = {
   /** Resolves when the worker has ended: after stop(), or with `once` when nothing is left to do. Rejects with
    * a Failure only when the worker cannot go on at all. */
   readonly ended: Promise<WorkerSummary>;
+  /** Looks at the queue now: a hint that something was put there. */
+  wake(): void;
   /** Stops claiming, finishes or releases what is at work within the grace time. Safe to call twice. */
   stop(reason: string): Promise<void>;
 };

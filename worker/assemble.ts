@@ -1,0 +1,239 @@
+// Builds every part from the configuration and joins them. The only file that knows all rooms.
+import { randomBytes } from "node:crypto";
+import { hostname, tmpdir, totalmem, userInfo } from "node:os";
+import { join, resolve } from "node:path";
+import { type Activity, openActivity } from "./activity/activity.ts";
+import type { ChunkLimits } from "./chunkers/chunker.ts";
+import { type Chunker, openChunker } from "./chunkers/open-chunker.ts";
+import type { Config } from "./config/config.ts";
+import type { Database } from "./database/database.ts";
+import { openDatabase } from "./database/open-database.ts";
+import { openBatcher } from "./embedders/batch.ts";
+import type { Embedder } from "./embedders/embedder.ts";
+import { openEmbedder } from "./embedders/open-embedder.ts";
+import { type Extractors, openExtractors } from "./extractors/extract-isolated.ts";
+import { Failure } from "./failure/failure.ts";
+import type { Log } from "./log/log.ts";
+import { type EmbedBatch, openPipeline } from "./pipeline/run-job.ts";
+import { checkDatabase, checkEmbedder } from "./queue/check-start.ts";
+import { openLeaseKeeper } from "./queue/lease-keeper.ts";
+import { startMaintenance } from "./queue/maintenance.ts";
+import { startWorker as startClaimLoop } from "./queue/worker.ts";
+import type { RunningWorker, WorkerOptions } from "./queue/worker-state.ts";
+import { openSources, type Sources } from "./sources/open-source.ts";
+import { openTokenizer } from "./tokenizers/open-tokenizer.ts";
+
+export type Parts = {
+  readonly config: Config;
+  readonly activity: Activity;
+  readonly log: Log;
+  readonly database: Database;
+  /** Opened at the first call. */
+  embedder(): Promise<Embedder>;
+  chunker(): Promise<Chunker & { readonly limits: ChunkLimits }>;
+  extractors(): Extractors;
+  sources(): Promise<Sources>;
+  /** Checks what must be right, then claims. Throws a Failure (`misconfigured`) when it cannot work at all. */
+  startWorker(options?: WorkerOptions): Promise<RunningWorker>;
+  close(): Promise<void>;
+};
+
+// 200 MB of text is more than any book; above it a document is something else.
+const MOST_CHARS = 400_000_000;
+const MOST_CHUNKS = 1_000_000;
+// An embedded database is asked more often: it costs nobody else anything.
+const EMBEDDED_IDLE_MS = 1000;
+
+export async function openParts(config: Config, log: Log): Promise<Parts> {
+  const activity = openActivity();
+  const database = await openDatabase(config);
+  const closers: (() => Promise<void>)[] = [];
+  const once = <Value>(open: () => Value, close: (value: Value) => Promise<void>): (() => Value) => {
+    let value: { readonly opened: Value } | null = null;
+    return () => {
+      if (value === null) {
+        const opened = open();
+        value = { opened };
+        closers.push(() => close(opened));
+      }
+      return value.opened;
+    };
+  };
+
+  const embedder = once(
+    () =>
+      openEmbedder(config, {
+        tokenizer: async (name) => openTokenizer(name),
+        cacheDir: resolve(config.embeddedDir, "models"),
+      }),
+    async (opening) => {
+      await (await opening.catch(() => null))?.close();
+    },
+  );
+  const extractors = once(
+    () =>
+      openExtractors({
+        limits: {
+          timeoutMs: config.extractTimeoutSeconds * 1000,
+          memoryMb: config.extractMemoryMb,
+          maxChars: MOST_CHARS,
+        },
+        concurrency: Math.min(config.jobConcurrency, 4),
+      }),
+    (opened) => opened.close(),
+  );
+  const sources = once(
+    () => openSources({ ...copyLimits(config), ...origins(config), call: database.call }),
+    async () => {},
+  );
+  const chunker = async () => {
+    const opened = await embedder();
+    const limits: ChunkLimits = {
+      tokens: Math.min(config.chunkTokens, opened.limits.maxTokensPerInput),
+      overlapTokens: config.chunkOverlapTokens,
+      chars: config.embeddingCharLimit,
+    };
+    return { ...openChunker(config.chunkStrategy, limits, opened.tokenizer), limits };
+  };
+
+  const parts: Parts = {
+    config,
+    activity,
+    log,
+    database,
+    embedder,
+    chunker,
+    extractors,
+    sources,
+    startWorker: (options = {}) => startWorker(parts, options),
+    async close() {
+      for (const close of closers.splice(0).reverse()) await close();
+      await database.close();
+    },
+  };
+  return parts;
+}
+
+async function startWorker(parts: Parts, options: WorkerOptions): Promise<RunningWorker> {
+  const { config, activity, database } = parts;
+  const sources = await parts.sources();
+  const embedder = await parts.embedder();
+  await checkDatabase(database.call, embedder);
+  await checkEmbedder(embedder, AbortSignal.timeout(60_000));
+  const { embed, close: closeBatcher } = openEmbedding(embedder, config);
+  const workerId = config.workerId ?? nameWorker();
+  const identity = { workerId, leaseSeconds: config.leaseSeconds };
+  const keeper = await openLeaseKeeper({
+    ...identity,
+    activity,
+    call: database.call,
+    connection: database.transport === "embedded" ? null : config,
+  });
+  const run = openPipeline({
+    call: database.call,
+    activity,
+    fetch: (document, signal) => sources.fetch(document, signal),
+    extract: (original, signal) => parts.extractors().extract(original, signal),
+    chunker: await parts.chunker(),
+    embedder,
+    embed,
+    store: {
+      batch: config.embeddingBatch,
+      // Two more than the provider takes at once, so that it never waits for the database.
+      inFlight: config.embeddingConcurrency + 2,
+      mostChunks: MOST_CHUNKS,
+    },
+    stallMs: config.stallSeconds * 1000,
+  });
+  const maintenance = startMaintenance(database.call, activity, {
+    leaseSeconds: config.leaseSeconds,
+    keepOriginals: config.keepOriginals,
+    leaseAgeMs: keeper.leaseAgeMs,
+  });
+  const worker = startClaimLoop(
+    { call: database.call, activity, run, keeper },
+    {
+      ...identity,
+      kinds: config.kinds,
+      slots: config.jobConcurrency,
+      idleMs:
+        database.transport === "embedded"
+          ? Math.min(EMBEDDED_IDLE_MS, config.pollIntervalMs)
+          : config.pollIntervalMs,
+      graceMs: graceMs(config),
+      memoryBytes: memoryBytes(config),
+      once: options.once ?? false,
+    },
+  );
+  // The phases of the end, in order: no more claims and jobs settled (the loop itself), then whoever served them.
+  const end = async () => {
+    await maintenance.stop();
+    await closeBatcher();
+    await keeper.stop();
+    // What could not be settled in time is given back without costing an attempt.
+    await database.call("rag_retire_worker", { p_worker: workerId }).catch(() => {});
+  };
+  const ended = worker.ended.finally(end);
+  ended.catch(() => {});
+  return {
+    ...worker,
+    ended,
+    async stop(reason) {
+      await worker.stop(reason);
+      await ended.catch(() => {});
+    },
+  };
+}
+
+/** The process's one way to the provider, with the price of what went through it. */
+function openEmbedding(embedder: Embedder, config: Config): { embed: EmbedBatch; close(): Promise<void> } {
+  const batcher = openBatcher(embedder, {
+    batch: config.embeddingBatch,
+    concurrency: config.embeddingConcurrency,
+  });
+  const price = (embedder.priceUsdPerMillionTokens ?? 0) / 1_000_000;
+  return {
+    async embed(texts, signal) {
+      if (texts.length === 0) return { vectors: [], tokens: 0, costUsd: 0 };
+      const { vectors, tokens } = await batcher.embed(texts, signal);
+      return { vectors, tokens, costUsd: tokens * price };
+    },
+    close: () => batcher.close(),
+  };
+}
+
+// The last seconds of the grace time belong to closing what served the jobs.
+const graceMs = (config: Config) => Math.max(500, config.graceSeconds * 1000 - 3000);
+
+function memoryBytes(config: Config): number {
+  if (config.memoryLimitMb !== null) return config.memoryLimitMb * 1024 * 1024;
+  const constrained = process.constrainedMemory();
+  const available = constrained > 0 && constrained < totalmem() ? constrained : totalmem();
+  return available * 0.8;
+}
+
+/** Unique per start, and readable: who runs where since when. */
+function nameWorker(): string {
+  const since = new Date().toISOString().slice(0, 19);
+  return `${hostname()}/${process.pid}/${since}/${randomBytes(3).toString("hex")}`;
+}
+
+function copyLimits(config: Config) {
+  return {
+    tempDir: join(tmpdir(), `rag-worker-${userInfo().username}`),
+    maxBytes: config.maxFileMb * 1024 * 1024,
+  };
+}
+
+function origins(config: Config) {
+  const { supabaseUrl, supabaseKey, documentRoot } = config;
+  if (config.storageBucket !== null && (supabaseUrl === null || supabaseKey === null)) {
+    throw new Failure("config.invalid", {
+      says: "RAG_STORAGE_BUCKET needs SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY.",
+    });
+  }
+  return {
+    documentRoot,
+    storage: supabaseUrl !== null && supabaseKey !== null ? { url: supabaseUrl, key: supabaseKey } : null,
+  };
+}

@@ -1,0 +1,18 @@
+// Document to original: its bytes in a temporary file of their own.
+import type { Document, Original } from "../document/document.ts";
+import type { StepContext } from "./step-context.ts";
+
+export type FetchOriginal = (document: Document, signal: AbortSignal) => Promise<Original>;
+
+export async function fetchOriginal(fetch: FetchOriginal, step: StepContext): Promise<Original> {
+  const startedAt = performance.now();
+  const original = await fetch(step.document, step.signal);
+  step.touch();
+  step.activity.say("original.fetched", {
+    jobId: step.job.id,
+    scheme: step.document.sourceUri?.split(":", 1)[0] ?? "",
+    bytes: original.byteSize,
+    durationMs: Math.round(performance.now() - startedAt),
+  });
+  return original;
+}

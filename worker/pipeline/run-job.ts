@@ -1,0 +1,127 @@
+// The way of a document, in order; the only place that catches. Answers an Outcome and never throws.
+import type { Activity } from "../activity/activity.ts";
+import type { ChunkLimits, ChunkStrategy, CutChunks } from "../chunkers/chunker.ts";
+import type { Original } from "../document/document.ts";
+import type { Job } from "../document/lease.ts";
+import type { Outcome } from "../document/outcome.ts";
+import type { Segment } from "../document/segment.ts";
+import type { SqlCall } from "../document/sql-call.ts";
+import type { Embedder } from "../embedders/embedder.ts";
+import type { ExtractSegments } from "../extractors/extractor.ts";
+import { Failure } from "../failure/failure.ts";
+import { watchForStall } from "../timing/stall-watch.ts";
+import { beginGeneration, type Generation } from "./begin-generation.ts";
+import { extractSegments } from "./extract-segments.ts";
+import { type FetchOriginal, fetchOriginal } from "./fetch-original.ts";
+import { outcomeOf } from "./outcome-of.ts";
+import { planOf } from "./plan.ts";
+import { readSegments } from "./read-segments.ts";
+import type { StepContext } from "./step-context.ts";
+import { type StoreLimits, storeChunks } from "./store-chunks.ts";
+
+/** Texts to vectors through the process's shared batcher, with what it cost. */
+export type EmbedBatch = (
+  texts: readonly string[],
+  signal: AbortSignal,
+) => Promise<{
+  readonly vectors: readonly Float32Array[];
+  readonly tokens: number;
+  readonly costUsd: number;
+}>;
+
+export type PipelineParts = {
+  readonly call: SqlCall;
+  readonly activity: Activity;
+  readonly fetch: FetchOriginal;
+  readonly extract: ExtractSegments;
+  readonly chunker: {
+    readonly strategy: ChunkStrategy;
+    readonly cut: CutChunks;
+    readonly limits: ChunkLimits;
+  };
+  readonly embedder: Pick<Embedder, "model" | "dimensions" | "tokenizer">;
+  readonly embed: EmbedBatch;
+  readonly store: StoreLimits;
+  readonly stallMs: number;
+};
+
+export type RunJob = (job: Job, signal: AbortSignal) => Promise<Outcome>;
+
+export function openPipeline(parts: PipelineParts): RunJob {
+  return async (job, signal) => {
+    const stalled = new AbortController();
+    const watch = watchForStall(parts.stallMs, () => stalled.abort(new Failure("job.stalled")));
+    const joined = AbortSignal.any([signal, stalled.signal]);
+    try {
+      if (job.kind !== "document") throw new Failure("job.kind-unsupported", { facts: { kind: job.kind } });
+      if (job.document === null) throw new Failure("job.document-gone");
+      const { call, activity } = parts;
+      const step = { job, document: job.document, signal: joined, call, activity, touch: watch.touch };
+      return await ingestDocument(parts, step);
+    } catch (thrown) {
+      // Whoever aborted said why; what a step threw because of it says less.
+      return outcomeOf(joined.aborted ? joined.reason : thrown);
+    } finally {
+      watch.stop();
+    }
+  };
+}
+
+async function ingestDocument(parts: PipelineParts, step: StepContext): Promise<Outcome> {
+  const original = step.document.kind === "transcript" ? null : await fetchOriginal(parts.fetch, step);
+  try {
+    const plan = planOf(parts.embedder, parts.chunker.strategy, parts.chunker.limits);
+    const generation = await beginGeneration(original, plan, step);
+    if (generation.unchanged) {
+      return { kind: "complete", chunks: generation.staged, segments: generation.segments, unchanged: true };
+    }
+    const counter = new SegmentCounter(generation, step);
+    const chunks = parts.chunker.cut(counter.count(segmentsOf(original, generation, parts, step)));
+    const stored = await storeChunks(chunks, parts.embed, parts.store, counter, step);
+    // Text without a single chunk is white space or marks alone.
+    if (stored.chunks === 0) throw new Failure("extract.empty");
+    return { kind: "complete", chunks: stored.chunks, segments: counter.seen(), unchanged: false };
+  } finally {
+    await original?.dispose();
+  }
+}
+
+function segmentsOf(
+  original: Original | null,
+  generation: Generation,
+  parts: PipelineParts,
+  step: StepContext,
+): AsyncIterable<Segment> {
+  if (original === null || generation.segmentsComplete) return readSegments(generation, step);
+  return extractSegments(original, parts.extract, step);
+}
+
+/** Knows how many segments there are as soon as anybody can. */
+class SegmentCounter {
+  #seen = 0;
+  #total: number | null;
+  readonly #step: StepContext;
+
+  constructor(generation: Generation, step: StepContext) {
+    this.#total = generation.segmentsComplete ? generation.segments : null;
+    this.#step = step;
+    if (this.#total !== null) this.#say(this.#total);
+  }
+
+  readonly seen = (): number => this.#seen;
+  readonly total = (): number | null => this.#total;
+
+  async *count(segments: AsyncIterable<Segment>): AsyncIterable<Segment> {
+    for await (const segment of segments) {
+      this.#seen += 1;
+      yield segment;
+    }
+    if (this.#total === null) this.#say(this.#seen);
+    this.#total = this.#seen;
+  }
+
+  #say(segments: number): void {
+    const { job, document, activity } = this.#step;
+    activity.say("job.measured", { jobId: job.id, documentId: document.id, segments });
+  }
+}

@@ -1,0 +1,22 @@
+// What every step of a job sees beside its input, and no more.
+import type { Activity } from "../activity/activity.ts";
+import type { Document } from "../document/document.ts";
+import type { Job } from "../document/lease.ts";
+import type { SqlCall } from "../document/sql-call.ts";
+import { Failure } from "../failure/failure.ts";
+
+export type StepContext = {
+  readonly job: Job;
+  readonly document: Document;
+  readonly signal: AbortSignal;
+  readonly call: SqlCall;
+  readonly activity: Activity;
+  /** A sign of life for the stall watch. */
+  readonly touch: () => void;
+};
+
+/** The lease as arguments of every fenced function. */
+export const fenceOf = (job: Job) => ({ p_job_id: job.lease.jobId, p_lease_token: job.lease.token });
+
+/** A fenced function said that the lease is someone else's: the end of this run. */
+export const leaseLost = () => new Failure("job.lease-lost");

@@ -1,0 +1,39 @@
+// What must be right before a worker claims its first job: each wrong thing ends the start with one sentence.
+// What may pass (a provider that is away for a moment) does not.
+import { z } from "zod";
+import type { SqlCall } from "../document/sql-call.ts";
+import type { Embedder } from "../embedders/embedder.ts";
+import { Failure } from "../failure/failure.ts";
+import { failureFromUnknown } from "../failure/from-unknown.ts";
+
+const described = z.object({
+  pgvector: z.string().nullable(),
+  models: z.array(z.object({ model: z.string(), dimensions: z.number(), state: z.string() })),
+});
+
+/** Throws `database.*` when the schema is not there, `embed.model-mismatch` when the vectors are another's. */
+export async function checkDatabase(call: SqlCall, embedder: Pick<Embedder, "model" | "dimensions">) {
+  const answer = described.parse(await call("rag_describe_database", {}));
+  if (answer.pgvector === null) throw new Failure("database.no-pgvector");
+  const live = answer.models.find((model) => model.state === "live");
+  if (live && (live.model !== embedder.model || live.dimensions !== embedder.dimensions)) {
+    throw new Failure("embed.model-mismatch", {
+      facts: {
+        configured: embedder.model,
+        dimensions: embedder.dimensions,
+        live: live.model,
+        liveDimensions: live.dimensions,
+      },
+    });
+  }
+}
+
+/** One text through the provider. Throws only what no job could succeed with (wrong key, model, dimension). */
+export async function checkEmbedder(embedder: Embedder, signal: AbortSignal): Promise<void> {
+  try {
+    await embedder.embed(["canary"], signal);
+  } catch (thrown) {
+    const failure = failureFromUnknown(thrown);
+    if (failure.kind === "misconfigured") throw failure;
+  }
+}

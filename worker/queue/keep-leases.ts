@@ -1,0 +1,27 @@
+// One renewal: tells the database which leases this worker really holds, and learns which are lost.
+import { z } from "zod";
+import type { Lease } from "../document/lease.ts";
+import type { SqlCall } from "../document/sql-call.ts";
+
+const answerOf = z.object({ lost: z.array(z.string()), orphans: z.number().int() });
+
+export type KeepOptions = { readonly workerId: string; readonly leaseSeconds: number };
+
+/** Answers the tokens that are no longer ours. */
+export async function keepLeases(
+  call: SqlCall,
+  held: readonly Lease[],
+  options: KeepOptions,
+): Promise<readonly string[]> {
+  const answer = answerOf.parse(
+    await call("rag_keep_leases", {
+      p_worker: options.workerId,
+      p_held: held.map((lease) => ({ job_id: lease.jobId, lease_token: lease.token })),
+      p_lease_seconds: options.leaseSeconds,
+    }),
+  );
+  return answer.lost;
+}
+
+/** Three renewals fit into a lease, so that one may fail and one may be late. */
+export const renewalMs = (leaseSeconds: number) => Math.max(250, (leaseSeconds * 1000) / 3);

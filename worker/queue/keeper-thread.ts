@@ -1,0 +1,47 @@
+// The lease keeper's thread: renews with a connection of its own, whatever the main thread is doing.
+import { parentPort, workerData } from "node:worker_threads";
+import type { Database } from "../database/database.ts";
+import { openDatabase } from "../database/open-database.ts";
+import type { Lease } from "../document/lease.ts";
+import { sleep } from "../timing/durations.ts";
+import { keepLeases, renewalMs } from "./keep-leases.ts";
+
+export type KeeperThreadData = {
+  readonly connection: Parameters<typeof openDatabase>[0];
+  readonly workerId: string;
+  readonly leaseSeconds: number;
+};
+export type KeeperMessage =
+  | { readonly kind: "renewed"; readonly lost: readonly string[] }
+  | { readonly kind: "failed" };
+export type KeeperCommand =
+  | { readonly kind: "held"; readonly held: readonly Lease[] }
+  | { readonly kind: "stop" };
+
+const data = workerData as KeeperThreadData; // SAFETY: written by openLeaseKeeper, whose type this is.
+const stopping = new AbortController();
+let held: readonly Lease[] = [];
+
+parentPort?.on("message", (command: KeeperCommand) => {
+  if (command.kind === "held") held = command.held;
+  else stopping.abort();
+});
+
+let database: Database | null = null;
+while (!stopping.signal.aborted) {
+  try {
+    database ??= await openDatabase(data.connection);
+    const lost = await keepLeases(database.call, held, data);
+    tell({ kind: "renewed", lost });
+    await sleep(renewalMs(data.leaseSeconds), stopping.signal);
+  } catch {
+    tell({ kind: "failed" });
+    await sleep(500, stopping.signal);
+  }
+}
+await database?.close();
+parentPort?.close();
+
+function tell(message: KeeperMessage): void {
+  parentPort?.postMessage(message);
+}

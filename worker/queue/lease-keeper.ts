@@ -1,0 +1,144 @@
+// Keeps this worker's leases alive while its jobs are worked on. On Postgres and Supabase it runs in a thread
+// with a connection of its own, for a parser may hold the main thread longer than a lease lasts. The embedded
+// database lives in this very process: while the main thread is busy nobody can take a job from it.
+// It does not end a job because a renewal failed: the fence in every write decides who owns it.
+import { Worker } from "node:worker_threads";
+import type { Activity } from "../activity/activity.ts";
+import type { Lease } from "../document/lease.ts";
+import type { SqlCall } from "../document/sql-call.ts";
+import { type KeepOptions, keepLeases, renewalMs } from "./keep-leases.ts";
+import type { KeeperMessage, KeeperThreadData } from "./keeper-thread.ts";
+
+export type LeaseKeeper = {
+  hold(lease: Lease, lost: () => void): void;
+  drop(lease: Lease): void;
+  /** Milliseconds since the database last renewed; null before the first time. */
+  leaseAgeMs(): number | null;
+  stop(): Promise<void>;
+};
+
+export type LeaseKeeperOptions = KeepOptions & {
+  readonly activity: Activity;
+  /** For the thread's own connection; null keeps the leases on the main thread through `call`. */
+  readonly connection: KeeperThreadData["connection"] | null;
+  readonly call: SqlCall;
+};
+
+export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<LeaseKeeper> {
+  const held = new Map<string, { readonly lease: Lease; readonly lost: () => void }>();
+  let renewedAt: number | null = null;
+  const renewed = (lost: readonly string[]) => {
+    const now = performance.now();
+    const limitMs = options.leaseSeconds * 1000;
+    if (renewedAt !== null && now - renewedAt > limitMs) {
+      options.activity.say("leases.late", { lateMs: Math.round(now - renewedAt - limitMs) });
+    }
+    renewedAt = now;
+    if (held.size > 0) options.activity.say("leases.kept", { held: held.size, lost: lost.length });
+    for (const token of lost) held.get(token)?.lost();
+  };
+  const engine =
+    options.connection === null
+      ? keepHere(options, held, renewed)
+      : await keepInThread(options, options.connection, renewed);
+  return {
+    hold(lease, lost) {
+      held.set(lease.token, { lease, lost });
+      engine.changed([...held.values()].map((entry) => entry.lease));
+    },
+    drop(lease) {
+      if (held.delete(lease.token)) engine.changed([...held.values()].map((entry) => entry.lease));
+    },
+    leaseAgeMs: () => (renewedAt === null ? null : performance.now() - renewedAt),
+    stop: () => engine.stop(),
+  };
+}
+
+type Engine = { changed(held: readonly Lease[]): void; stop(): Promise<void> };
+type Held = ReadonlyMap<string, { readonly lease: Lease }>;
+
+function keepHere(
+  options: LeaseKeeperOptions,
+  held: Held,
+  renewed: (lost: readonly string[]) => void,
+): Engine {
+  let renewal: Promise<void> = Promise.resolve();
+  let busy = false;
+  const renew = () => {
+    if (busy) return;
+    busy = true;
+    const leases = [...held.values()].map((entry) => entry.lease);
+    renewal = keepLeases(options.call, leases, options)
+      .then(renewed)
+      // The next renewal tries again; leaseAgeMs shows how long it has been.
+      .catch(() => {})
+      .finally(() => {
+        busy = false;
+      });
+  };
+  renew();
+  const timer = setInterval(renew, renewalMs(options.leaseSeconds));
+  return {
+    changed: () => {},
+    async stop() {
+      clearInterval(timer);
+      await renewal;
+    },
+  };
+}
+
+/** Resolves when the thread has renewed once, or failed to: the worker starts either way. */
+async function keepInThread(
+  options: LeaseKeeperOptions,
+  connection: KeeperThreadData["connection"],
+  renewed: (lost: readonly string[]) => void,
+): Promise<Engine> {
+  const data: KeeperThreadData = {
+    connection,
+    workerId: options.workerId,
+    leaseSeconds: options.leaseSeconds,
+  };
+  let held: readonly Lease[] = [];
+  let stopped = false;
+  let thread: Worker;
+  let ended: Promise<void>;
+  let first: () => void;
+  const started = new Promise<void>((resolve) => {
+    first = resolve;
+  });
+  const start = () => {
+    // The thread needs nothing of the environment: its connection comes with workerData.
+    thread = new Worker(new URL("./keeper-thread.ts", import.meta.url), { workerData: data, env: {} });
+    thread.unref();
+    thread.on("message", (message: KeeperMessage) => {
+      if (message.kind === "renewed") renewed(message.lost);
+      first();
+    });
+    thread.on("error", (thrown) => options.activity.say("keeper.died", { thrown: thrown.name }));
+    ended = new Promise((resolve) => thread.once("exit", () => resolve()));
+    thread.once("exit", () => {
+      first();
+      // Without a keeper every job would be taken from us one lease from now.
+      if (!stopped) setTimeout(start, RESTART_MS).unref();
+    });
+    thread.postMessage({ kind: "held", held });
+  };
+  start();
+  await started;
+  return {
+    changed(leases) {
+      held = leases;
+      thread.postMessage({ kind: "held", held });
+    },
+    async stop() {
+      stopped = true;
+      thread.postMessage({ kind: "stop" });
+      const killed = setTimeout(() => void thread.terminate(), STOP_MS);
+      await ended;
+      clearTimeout(killed);
+    },
+  };
+}
+
+const RESTART_MS = 500;
+const STOP_MS = 2000;
