@@ -10,7 +10,6 @@ RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
 
 COPY worker ./worker
 COPY supabase ./supabase
-COPY scripts/reset-stuck-jobs.sql ./scripts/
 
 # The embedded database and the model cache, when there is no other database: mount a volume here.
 RUN mkdir .rag && chown node:node .rag
