@@ -38,36 +38,30 @@ export function openWordPiece(path: string): EncodingTokenizer {
   let lexicon: Lexicon | null = null;
   const cache = new Map<string, readonly number[]>();
 
-  const idsOf = (part: string, cut: (part: string, lexicon: Lexicon) => readonly number[]) => {
-    const known = cache.get(part);
+  const idsOf = (word: string) => {
+    const known = cache.get(word);
     if (known !== undefined) return known;
     lexicon ??= readLexicon(path);
-    const ids = cut(part, lexicon);
-    if (part.length > LONGEST_CACHED) return ids;
+    const ids = cutWord(word, lexicon);
+    if (word.length > LONGEST_CACHED) return ids;
     if (cache.size >= CACHED_WORDS) cache.clear();
-    cache.set(part, ids);
+    cache.set(word, ids);
     return ids;
   };
-  const visit = (text: string, take: (ids: readonly number[]) => void) =>
-    eachPart(
-      text,
-      (word) => take(idsOf(word, cutWord)),
-      (stretch) => take(idsOf(stretch, cutForeign)),
-    );
 
   return {
     name: "bert-wordpiece",
     count(text) {
       let tokens = 0;
-      visit(text, (ids) => {
-        tokens += ids.length;
+      eachWord(text, (word) => {
+        tokens += idsOf(word).length;
       });
       return tokens;
     },
     encode(text) {
       const all: number[] = [];
-      visit(text, (ids) => {
-        for (const id of ids) all.push(id);
+      eachWord(text, (word) => {
+        for (const id of idsOf(word)) all.push(id);
       });
       return all;
     },
@@ -114,10 +108,10 @@ const kindAt = (text: string, at: number): number => {
 };
 
 /**
- * ASCII words and signs go out one by one; a word that meets anything foreign goes out as it is, up to the
- * next ASCII space, for the slower rules.
+ * Normalised words and signs, one by one. A word that meets anything foreign goes the slower way, up to the
+ * next ASCII space.
  */
-function eachPart(text: string, word: (word: string) => void, foreign: (stretch: string) => void): void {
+function eachWord(text: string, take: (word: string) => void): void {
   let at = 0;
   while (at < text.length) {
     const kind = kindAt(text, at);
@@ -130,32 +124,57 @@ function eachPart(text: string, word: (word: string) => void, foreign: (stretch:
     const stop = end < text.length ? kindAt(text, end) : SPACE;
     if (kind === FOREIGN || (kind === LETTER && stop === FOREIGN)) {
       while (end < text.length && kindAt(text, end) !== SPACE) end++;
-      foreign(text.slice(at, end));
-    } else word(kind === LETTER ? text.slice(at, end).toLowerCase() : text.charAt(at));
+      cutForeign(text.slice(at, end), take);
+    } else take(kind === LETTER ? text.slice(at, end).toLowerCase() : text.charAt(at));
     at = end;
   }
 }
 
-const DROPPED = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\uFFFD]+/gu;
-const MARKS = /\p{Mn}+/gu;
-const SIGNS = "\\p{P}$+<=>^`|~";
-const IDEOGRAPHS =
-  "\\u{4E00}-\\u{9FFF}\\u{3400}-\\u{4DBF}\\u{20000}-\\u{2A6DF}\\u{2A700}-\\u{2CEAF}\\u{F900}-\\u{FAFF}\\u{2F800}-\\u{2FA1F}";
-const WORDS = new RegExp(`[${SIGNS}${IDEOGRAPHS}]|[^\\s${SIGNS}${IDEOGRAPHS}]+`, "gu");
+const DROPPED = /^[\p{Cc}\p{Cf}\p{Cs}\p{Co}\uFFFD]/u;
+const ALONE =
+  /^[\p{P}$+<=>^`|~\u{4E00}-\u{9FFF}\u{3400}-\u{4DBF}\u{20000}-\u{2A6DF}\u{2A700}-\u{2CEAF}\u{F900}-\u{FAFF}\u{2F800}-\u{2FA1F}]/u;
 
-function cutForeign(stretch: string, lexicon: Lexicon): readonly number[] {
-  // Marks go before NFD as well: sorting a million of them into canonical order is quadratic.
-  // Capital sigma by hand: the reference lowers letter by letter and knows no final form.
-  const plain = stretch
-    .replace(DROPPED, "")
-    .replace(MARKS, "")
+type Folded = { readonly text: string; readonly kind: typeof SPACE | typeof LETTER | typeof SIGN };
+
+/** What becomes of each code point, found once: the rules look at one at a time. Empty text: it vanishes. */
+const CACHED_CODES = 65_536;
+const folded = new Map<number, Folded>();
+const NOTHING: Folded = { text: "", kind: LETTER };
+
+function fold(code: number): Folded {
+  const known = folded.get(code);
+  if (known !== undefined) return known;
+  const character = String.fromCodePoint(code);
+  const found = DROPPED.test(character) ? NOTHING : foldVisible(character);
+  if (folded.size >= CACHED_CODES) folded.clear();
+  folded.set(code, found);
+  return found;
+}
+
+function foldVisible(character: string): Folded {
+  const text = character
     .normalize("NFD")
-    .replace(MARKS, "")
-    .replaceAll("Σ", "σ")
+    .replace(/\p{Mn}+/gu, "")
     .toLowerCase();
-  const ids: number[] = [];
-  for (const [word] of plain.matchAll(WORDS)) for (const id of cutWord(word, lexicon)) ids.push(id);
-  return ids;
+  if (/^\s/u.test(text)) return { text: " ", kind: SPACE };
+  return { text, kind: ALONE.test(text) ? SIGN : LETTER };
+}
+
+function cutForeign(stretch: string, take: (word: string) => void): void {
+  let word = "";
+  for (let at = 0; at < stretch.length; at++) {
+    const code = stretch.codePointAt(at) ?? 0;
+    if (code > 0xffff) at++;
+    const { text, kind } = fold(code);
+    if (kind === LETTER) {
+      word += text;
+      continue;
+    }
+    if (word !== "") take(word);
+    word = "";
+    if (kind === SIGN) take(text);
+  }
+  if (word !== "") take(word);
 }
 
 function cutWord(word: string, lexicon: Lexicon): readonly number[] {
