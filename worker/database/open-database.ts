@@ -1,0 +1,23 @@
+// Picks the transport: DATABASE_URL if set, else Supabase RPC when address and key are set, else embedded.
+import type { Config } from "../config/config.ts";
+import type { Database } from "./database.ts";
+import { openEmbedded } from "./embedded.ts";
+import { openPostgres } from "./postgres.ts";
+import { openSupabase } from "./supabase.ts";
+
+export type DatabaseConfig = Pick<
+  Config,
+  "databaseUrl" | "supabaseUrl" | "supabaseKey" | "embeddedDir" | "poolMax" | "poolTimeoutSeconds"
+>;
+
+/**
+ * Postgres and Supabase connect with the first call, so a worker may start while they are away; the
+ * embedded database is open when this returns. Throws `config.invalid` or, embedded, `database.locked`.
+ */
+export async function openDatabase(config: DatabaseConfig): Promise<Database> {
+  const { databaseUrl, supabaseUrl, supabaseKey, embeddedDir, poolMax, poolTimeoutSeconds } = config;
+  if (databaseUrl !== null) return openPostgres({ url: databaseUrl, poolMax, poolTimeoutSeconds });
+  if (supabaseUrl !== null && supabaseKey !== null)
+    return openSupabase({ url: supabaseUrl, key: supabaseKey });
+  return openEmbedded({ dir: embeddedDir, patienceSeconds: poolTimeoutSeconds });
+}
