@@ -60,7 +60,7 @@ export function endingOf(
 
 // A short list catches most: the next word's first letter decides about the rest.
 const ABBREVIATIONS = new Set(
-  "mr mrs ms dr prof st jr sr vs etc al fig figs no nos vol pp ed eds cf ca approx inc ltd co corp dept e.g i.e u.s u.k bzw usw z.b d.h ggf nr art".split(
+  "mr mrs ms dr prof st jr sr vs etc al fig figs nos vol pp ed eds cf ca approx inc ltd co dept e.g i.e u.s u.k bzw usw z.b d.h ggf nr".split(
     " ",
   ),
 );

@@ -252,3 +252,45 @@ test("no cut lies inside a grapheme cluster that would fit the budget", () =>
     }),
     runs,
   ));
+
+test("the same segments give the same chunks, however they arrive", () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom("recursive", "fixed"),
+      segments,
+      limits,
+      fc.infiniteStream(fc.boolean()),
+      async (strategy, all, limit, waits) => {
+        async function* slowly(): AsyncGenerator<Segment> {
+          for (const one of all) {
+            if (waits.next().value) await new Promise((resolve) => setImmediate(resolve));
+            yield one;
+          }
+        }
+        const chunks: Chunk[] = [];
+        for await (const chunk of openChunker(strategy, limit, wordpiece).cut(slowly())) chunks.push(chunk);
+
+        expect(chunks).toEqual(await cut(strategy, all, limit));
+      },
+    ),
+    { numRuns: 100 },
+  ));
+
+test("the budgets hold for the tokens of OpenAI too", () => {
+  const cl100k = openTokenizer("cl100k_base");
+  return fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom("recursive", "fixed"),
+      segments,
+      limits,
+      async (strategy, all, limit) => {
+        for (const chunk of await cut(strategy, all, limit, cl100k)) {
+          const read = chunk.embedPrefix + chunk.content;
+          expect(chunk.tokenCount).toBe(cl100k.count(read));
+          if ([...read].length > 1) expect(chunk.tokenCount).toBeLessThanOrEqual(limit.tokens);
+        }
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
