@@ -213,7 +213,7 @@ language plpgsql set search_path = '' as $$
 declare
   v_ids uuid[];
   v_next uuid;
-  v_clashed uuid[] := '{}';
+  v_clashed uuid[] := array[]::uuid[];
 begin
   -- Delayed rows that are due become ready.
   update public.rag_ingestion_queue q set position = nextval('public.rag_queue_positions')
@@ -245,7 +245,7 @@ begin
     end loop;
   end;
   if v_ids = '{}' then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   return (
     select jsonb_agg(

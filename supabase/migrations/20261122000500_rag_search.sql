@@ -168,9 +168,10 @@ end $$;
 
 -- Called by an operator when a model has more than some ten thousand chunks (below, an exact scan is as good,
 -- and a live index makes every insert about nine times slower). Blocks writes to the chunks while it builds.
--- Answers the index's name.
+-- Only the owner of a table may index it, so this one function runs with its owner's rights; it can do nothing
+-- else, and service_role alone may call it. Answers the index's name.
 create or replace function public.rag_ensure_vector_index(p_model text, p_dimensions integer) returns text
-language plpgsql set search_path = public, extensions as $$
+language plpgsql security definer set search_path = public, extensions, pg_temp as $$
 declare
   v_half boolean := p_dimensions > 2000;
   v_type text := format('%s(%s)', case when v_half then 'halfvec' else 'vector' end, p_dimensions);

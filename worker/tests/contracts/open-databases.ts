@@ -40,10 +40,7 @@ export const legNames = Object.keys(needs) as readonly LegName[];
  * The suite once for each transport. `leg()` is for hooks and tests: the database opens before them
  * (also before hooks that the suite adds) and closes after the last.
  */
-export function describeEveryDatabase(
-  name: string,
-  suite: (leg: () => Leg, legName: LegName) => void,
-): void {
+export function describeEveryDatabase(name: string, suite: (leg: () => Leg, legName: LegName) => void): void {
   for (const legName of legNames) {
     const body = () => {
       let leg: Leg | undefined;

@@ -1,0 +1,173 @@
+// A stale worker changes nothing, whichever function it calls; and each function's token check is what keeps
+// it from doing so: with the check taken out, the same call changes what it must not.
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Job } from "../../document/lease.ts";
+import { describeEveryDatabase } from "./open-databases.ts";
+import { chunk, fence, World } from "./world.ts";
+
+type Fenced = {
+  readonly name: `rag_${string}`;
+  /** What the stale worker calls; `late` holds a lease that another worker has taken over. */
+  readonly call: (world: World, late: Job) => Promise<unknown>;
+  readonly lost: unknown;
+};
+
+const fenced: readonly Fenced[] = [
+  {
+    name: "rag_begin_generation",
+    call: (world, late) => world.begin(late, "stale content", "stale plan"),
+    lost: { state: "lease_lost" },
+  },
+  {
+    name: "rag_stage_segments",
+    call: (world, late) =>
+      world.call("rag_stage_segments", {
+        ...fence(late),
+        p_segments: [{ seq: 99, content: "stale" }],
+        p_complete: true,
+        p_media_type: null,
+      }),
+    lost: "lease_lost",
+  },
+  {
+    name: "rag_reuse_vectors",
+    call: (world, late) =>
+      world.call("rag_reuse_vectors", { ...fence(late), p_chunks: [{ chunk_index: 0, embed_sha256: "x" }] }),
+    lost: { state: "lease_lost" },
+  },
+  {
+    name: "rag_stage_chunks",
+    call: (world, late) => world.stage(late, [chunk(99, "stale")]),
+    lost: { state: "lease_lost" },
+  },
+  {
+    name: "rag_complete_job",
+    call: (world, late) => world.call("rag_complete_job", { ...fence(late), p_chunks: 1, p_segments: 1 }),
+    lost: { state: "lease_lost" },
+  },
+  {
+    name: "rag_retry_job",
+    call: (world, late) =>
+      world.call("rag_retry_job", { ...fence(late), p_error_code: "unexpected", p_error_detail: "stale" }),
+    lost: "lease_lost",
+  },
+  {
+    name: "rag_release_job",
+    call: (world, late) =>
+      world.call("rag_release_job", {
+        ...fence(late),
+        p_delay_seconds: 0,
+        p_error_code: null,
+        p_error_detail: null,
+      }),
+    lost: "lease_lost",
+  },
+  {
+    name: "rag_fail_job",
+    call: (world, late) =>
+      world.call("rag_fail_job", { ...fence(late), p_error_code: "unexpected", p_error_detail: "stale" }),
+    lost: "lease_lost",
+  },
+  {
+    name: "rag_keep_leases",
+    call: async (world, late) => {
+      const answer = (await world.call("rag_keep_leases", {
+        p_worker: "late",
+        p_held: [{ job_id: late.id, lease_token: late.lease.token }],
+        p_lease_seconds: 60,
+      })) as { lost: string[] };
+      return answer.lost.includes(late.lease.token);
+    },
+    lost: true,
+  },
+];
+
+describeEveryDatabase("fences", (leg) => {
+  let world: World;
+  beforeEach(async () => {
+    world = await new World(leg()).start();
+    await world.sql.query("delete from public.rag_models");
+  });
+
+  /** A job whose first worker is late and whose second one is in the middle of the work. */
+  const twoWorkers = async (): Promise<{ late: Job; current: Job }> => {
+    await world.enqueue();
+    const late = await world.claimOne("late");
+    await world.begin(late);
+    await world.expireLease(late);
+    await world.call("rag_reap", { p_limit: 10 });
+    const current = await world.claimOne("current");
+    await world.begin(current);
+    await world.stage(current, [chunk(0, "one")]);
+    return { late, current };
+  };
+
+  for (const { name, call, lost } of fenced) {
+    describe(name, () => {
+      test("tells a stale worker that its lease is lost, and changes nothing", async () => {
+        const { late, current } = await twoWorkers();
+        const before = await world.picture(current);
+
+        const answer = await call(world, late);
+
+        expect(answer).toEqual(lost);
+        expect(await world.picture(current)).toEqual(before);
+      });
+
+      test("without its token check, the same call is not refused", async () => {
+        const { late, current } = await twoWorkers();
+        const before = JSON.stringify(await world.picture(current));
+        const restore = await takeOutTokenCheck(world, name);
+        try {
+          const answer = await call(world, late);
+
+          const changed = JSON.stringify(await world.picture(current)) !== before;
+          expect(JSON.stringify(answer) !== JSON.stringify(lost) || changed).toBe(true);
+        } finally {
+          await restore();
+        }
+      });
+
+      test("refuses a token that never was", async () => {
+        const { current } = await twoWorkers();
+        const before = await world.picture(current);
+        const forged: Job = { ...current, lease: { jobId: current.id, token: "9223372036854775807" } };
+
+        expect(await call(world, forged)).toEqual(lost);
+        expect(await world.picture(current)).toEqual(before);
+      });
+    });
+  }
+
+  test("a cancelled job's worker can write nothing", async () => {
+    const { current } = await twoWorkers();
+    await world.call("rag_cancel_jobs", { p_filter: { job_ids: [current.id] } });
+
+    expect(await world.stage(current, [chunk(1, "two")])).toEqual({ state: "lease_lost" });
+    expect(await world.complete(current, 1)).toBe("lease_lost");
+  });
+
+  test("the fenced functions are all there are: every function that takes a token is in this list", async () => {
+    const rows = await world.sql.query(
+      `select proname from pg_catalog.pg_proc
+       where proname like 'rag\\_%' and ('p_lease_token' = any (proargnames) or 'p_held' = any (proargnames))
+       order by proname`,
+    );
+    expect(rows.map((row) => row.proname)).toEqual(fenced.map((one) => one.name).sort());
+  });
+});
+
+/** Replaces the function by one that believes every token; answers how to put it back. */
+async function takeOutTokenCheck(world: World, name: string): Promise<() => Promise<void>> {
+  const [row] = await world.sql.query(
+    "select pg_catalog.pg_get_functiondef(p.oid) as def from pg_catalog.pg_proc p where p.proname = $1",
+    [name],
+  );
+  const whole = String(row?.def);
+  const broken = whole
+    .replaceAll(/q\.lease_token = p_lease_token/g, "true")
+    .replaceAll(/q\.lease_token = h\.lease_token/g, "true");
+  if (broken === whole) throw new Error(`${name} has no token check to take out`);
+  await world.sql.script(broken);
+  return () => world.sql.script(whole);
+}
