@@ -7,6 +7,8 @@ import { Failure, type FailureFacts } from "../failure/failure.ts";
 // Both mean that no request will succeed until somebody pays: waiting would hide it.
 const SPENT = new Set(["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"]);
 
+// llama-server calls a too long input a server error and names no code: the one message that has to be read.
+const TOO_LARGE = /input \((\d+) tokens\) is too large to process|larger than the max context size/;
 const LONGEST_WAIT_MS = 3_600_000;
 
 /** What a thrown value of the SDK means. Anything else it throws is an answer it could not read. */
@@ -24,6 +26,9 @@ export function failureOfRequest(thrown: unknown): Failure {
 }
 
 function failureOfStatus(status: number, error: APIError): Failure {
+  const tooLong = status === 500 ? TOO_LARGE.exec(error.message) : null;
+  if (tooLong !== null)
+    return new Failure("embed.input-rejected", { facts: { reason: "too long", tokens: tooLong[1] } });
   const facts = { status, code: word(error.code ?? error.type), request: word(error.requestID) };
   const retryAfterMs = retryAfter(error.headers);
   if (status === 429) {
