@@ -1,4 +1,6 @@
 // Bytes to segments. The type is decided by content; names and declared types are hints.
+// A reader of one format (ReadSegments) runs inside the child process and trusts nothing in its file;
+// ExtractSegments is what the rest of the worker sees.
 import type { Original } from "../document/document.ts";
 import type { Segment } from "../document/segment.ts";
 
@@ -19,7 +21,10 @@ export type ExtractLimits = {
   readonly maxChars: number;
 };
 
-/** One message of an extraction, in order: what is known first, then segments as they are read. */
+/**
+ * One message of an extraction, in order: what is known first, then segments as they are read.
+ * An extraction is said again at the end when reading brought more decisions (a broken page); the last one holds.
+ */
 export type Extracted =
   | { readonly kind: "extraction"; readonly extraction: Extraction }
   | { readonly kind: "segment"; readonly segment: Segment }
@@ -31,3 +36,28 @@ export type Extracted =
  * Throws Failure `extract.*`.
  */
 export type ExtractSegments = (original: Original, signal: AbortSignal) => AsyncIterable<Extracted>;
+
+/** What a child is given to read. */
+export type GivenFile = {
+  readonly path: string;
+  readonly name: string;
+  readonly byteSize: number;
+  readonly declaredMediaType: string | null;
+  /** UTF-16 units of text the document may give. */
+  readonly maxChars: number;
+};
+
+/** A file whose type is decided. */
+export type FileToRead = GivenFile & {
+  readonly mediaType: string;
+  /** How its text is to be decoded; null for PDF and DOCX. */
+  readonly encoding: string | null;
+  /** What was decided on the way here. */
+  readonly decisions: readonly string[];
+};
+
+/** Reads one format. Throws Failure `extract.*`; anything else it throws counts as a damaged file. */
+export type ReadSegments = (file: FileToRead) => AsyncIterable<Extracted>;
+
+/** Raised whenever the same bytes may give other segments: part of a generation's plan. */
+export const EXTRACTION_VERSION = 1;

@@ -1,0 +1,54 @@
+// Which kind of text a text is. Marks that only one format has decide; a name decides between plain text and
+// Markdown, because every plain text is also Markdown.
+import type { GivenFile } from "./extractor.ts";
+
+export type TextType =
+  | "text/plain"
+  | "text/markdown"
+  | "text/html"
+  | "text/vtt"
+  | "application/x-subrip"
+  | "application/json";
+
+const MARKDOWN_NAME = /\.(md|mdx|markdown|mdown|mkd)$/i;
+const PLAIN_NAME =
+  /\.(txt|text|log|csv|tsv|xml|eml|ini|conf|ya?ml|toml|rst|adoc|tex|[cm]?[jt]sx?|py|java|c|h|go|rs|rb|sh|sql)$/i;
+
+/** `start`: the decoded beginning of the file, up to 64 KiB. */
+export function detectTextType(start: string, file: GivenFile): TextType {
+  const text = start.trimStart();
+  const declared = file.declaredMediaType?.toLowerCase() ?? "";
+  if (/^WEBVTT(?=[\s]|$)/.test(text)) return "text/vtt";
+  if (/^\d+[ \t]*\n\s*\d{1,3}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->/.test(text)) return "application/x-subrip";
+  if (/^[[{]/.test(text) && (/\.json$/i.test(file.name) || declared.includes("json") || looksLikeJson(text)))
+    return "application/json";
+  if (isHtmlStart(text)) return "text/html";
+  if (MARKDOWN_NAME.test(file.name) || declared.startsWith("text/markdown")) return "text/markdown";
+  const hinted = /\.x?html?$/i.test(file.name) || /^(text\/html|application\/xhtml)/.test(declared);
+  if (hinted && /<\/?[a-z][a-z0-9]*[\s/>]/i.test(text)) return "text/html";
+  if (PLAIN_NAME.test(file.name)) return "text/plain";
+  return looksLikeMarkdown(text) ? "text/markdown" : "text/plain";
+}
+
+function isHtmlStart(text: string): boolean {
+  const bare = text.slice(0, 4_096).replace(/^(?:<\?xml[^>]*>|<!--[\s\S]*?-->|\s)+/i, "");
+  return /^(<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])/i.test(bare);
+}
+
+function looksLikeJson(text: string): boolean {
+  return /^(\{\s*"|\[\s*[[{"])/.test(text);
+}
+
+/** Two different marks of Markdown, for files whose name says nothing. */
+function looksLikeMarkdown(text: string): boolean {
+  const marks = [
+    /^#{1,6} \S/m,
+    /^(```|~~~)/m,
+    /\[[^\]\n]{1,200}\]\([^)\s]{1,500}\)/,
+    /^\S[^\n]*\n(={3,}|-{3,})\s*$/m,
+    /^ {0,3}[-*+] \S.*\n {0,3}[-*+] \S/m,
+    /^\|.*\|\s*\n\|[ :|-]+\|\s*$/m,
+    /\*\*\S[^*\n]{0,200}\*\*/,
+  ];
+  return marks.filter((mark) => mark.test(text)).length >= 2;
+}

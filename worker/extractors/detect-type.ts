@@ -1,0 +1,87 @@
+// What a file is, by its bytes. Names and declared types only break ties between kinds of text.
+// Whatever is not readable ends here with its reason: encrypted, damaged, empty or not supported.
+import { open } from "node:fs/promises";
+import { Failure } from "../failure/failure.ts";
+import { isEncryptedPackage, nameBinary, OLE_MAGIC, startsWith } from "./binary-magic.ts";
+import { chooseEncoding, describeEncoding } from "./choose-encoding.ts";
+import { decodeBytes } from "./decode-text.ts";
+import { detectTextType } from "./detect-text-type.ts";
+import type { FileToRead, GivenFile } from "./extractor.ts";
+import { openZipArchive } from "./zip-archive.ts";
+
+const HEAD_BYTES = 1 << 16;
+/** Random bytes hold 10 % control characters, text with stray NULs below 2 %. */
+const MAX_CONTROL_SHARE = 0.05;
+
+export const DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+
+/** Decides the type. Throws `extract.encrypted`, `extract.corrupt`, `extract.empty`, `extract.unsupported`. */
+export async function detectType(file: GivenFile): Promise<FileToRead> {
+  const head = await readHead(file.path);
+  if (head.length === 0) throw new Failure("extract.empty", { facts: { bytes: 0 } });
+  // The header of a PDF may stand behind up to 1,024 bytes of something else (ISO 32000, annex H).
+  if (head.subarray(0, 1_028).includes("%PDF-")) return decided(file, "application/pdf", null, []);
+  if (startsWith(head, OLE_MAGIC)) {
+    if (await isEncryptedPackage(file.path)) throw new Failure("extract.encrypted");
+    throw unsupported("application/x-ole-storage", file);
+  }
+  if (startsWith(head, "PK\x03\x04") || startsWith(head, "PK\x05\x06")) return await detectZip(file);
+  const binary = nameBinary(head);
+  if (binary !== null) throw unsupported(binary, file);
+  return await detectText(file, head);
+}
+
+async function detectText(file: GivenFile, head: Buffer): Promise<FileToRead> {
+  const charset = /charset\s*=\s*"?([\w:.-]+)/i.exec(file.declaredMediaType ?? "")?.[1] ?? null;
+  const choice = await chooseEncoding(file.path, charset);
+  const wide = /^utf-(16|32)/.test(choice.encoding);
+  if (!wide && choice.survey.controls > choice.survey.head.length * MAX_CONTROL_SHARE)
+    throw unsupported("application/octet-stream", file);
+  const start = decodeBytes(wide ? head.subarray(0, head.length & ~3) : head, choice.encoding);
+  if (start.trim() === "" && head.length < HEAD_BYTES)
+    throw new Failure("extract.empty", { facts: { bytes: file.byteSize } });
+  return decided(file, detectTextType(start, file), choice.encoding, [describeEncoding(choice)]);
+}
+
+async function detectZip(file: GivenFile): Promise<FileToRead> {
+  const zip = await openZipArchive(file.path);
+  zip.close();
+  if (zip.names.some((name) => /^word\/document\d*\.xml$/i.test(name))) return decided(file, DOCX, null, []);
+  if (zip.has("[Content_Types].xml") && !zip.names.some((name) => /^(xl|ppt|visio)\//.test(name)))
+    return decided(file, DOCX, null, ["main part outside of word/"]);
+  const kind = ["xl/", "ppt/"].find((folder) => zip.names.some((name) => name.startsWith(folder)));
+  throw unsupported(kind === undefined ? "application/zip" : `office/${kind.slice(0, -1)}`, file);
+}
+
+function decided(
+  file: GivenFile,
+  mediaType: string,
+  encoding: string | null,
+  decisions: readonly string[],
+): FileToRead {
+  const declared = file.declaredMediaType?.split(";")[0]?.trim().toLowerCase();
+  const differs =
+    declared !== undefined && declared !== mediaType && !/octet-stream|^text\/plain$/.test(declared);
+  const notes = differs ? [`read as ${mediaType} although declared ${declared}`] : [];
+  return { ...file, mediaType, encoding, decisions: [...decisions, ...notes] };
+}
+
+function unsupported(found: string, file: GivenFile): Failure {
+  const extension = /\.(\w{1,8})$/.exec(file.name)?.[1]?.toLowerCase();
+  return new Failure("extract.unsupported", { facts: { found, named: extension } });
+}
+
+async function readHead(path: string): Promise<Buffer> {
+  const handle = await open(path, "r");
+  try {
+    const buffer = Buffer.alloc(HEAD_BYTES);
+    let filled = 0;
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, filled, HEAD_BYTES - filled, filled);
+      filled += bytesRead;
+      if (bytesRead === 0 || filled === HEAD_BYTES) return buffer.subarray(0, filled);
+    }
+  } finally {
+    await handle.close();
+  }
+}

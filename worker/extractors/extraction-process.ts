@@ -1,0 +1,213 @@
+// One child process as the worker sees it: give it a file, take what it reads, end it when it misbehaves.
+// The child sees a private folder with a link to the one original, never the folder the original lies in.
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { copyFile, link, mkdtemp, realpath, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import type { Original } from "../document/document.ts";
+import { Failure } from "../failure/failure.ts";
+import { CREDIT, decodeFromChild, type FromChild, type ToChild } from "./child-protocol.ts";
+import type { Extracted, ExtractLimits } from "./extractor.ts";
+
+export const FOLDER_PREFIX = "rag-extract-";
+/** A parser's leaks and caches end with the process. */
+const MAX_FILES = 100;
+/** What Node, its code and buffers need beside the heap. */
+const RSS_ALLOWANCE = 192 << 20;
+/** Credit is returned in parcels: one message for each item would double the talk. */
+const CREDIT_PARCEL = CREDIT / 4;
+
+const workerFolder = resolve(import.meta.dirname, "..");
+const packageFolder = resolve(workerFolder, "..");
+
+export type ExtractionProcess = {
+  /** Reads one file; the caller must run it to its end or return. Throws Failure `extract.*`, or the signal's reason. */
+  read(original: Original, signal: AbortSignal): AsyncGenerator<Extracted>;
+  /** False once it has died, misbehaved or grown old. */
+  readonly reusable: boolean;
+  readonly pid: number | undefined;
+  /** Ends the process and removes its folder. */
+  end(): Promise<void>;
+};
+
+export async function startExtractionProcess(limits: ExtractLimits): Promise<ExtractionProcess> {
+  const folder = await mkdtemp(join(await realpath(tmpdir()), `${FOLDER_PREFIX}${process.pid}-`));
+  const child = fork(join(import.meta.dirname, "extraction-child.ts"), childArguments(limits), {
+    env: {},
+    execPath: process.execPath,
+    execArgv: nodeArguments(limits, folder),
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+    serialization: "json",
+  });
+  let files = 0;
+  let sound = true;
+  child.once("exit", () => void (sound = false));
+  child.once("error", () => void (sound = false));
+  return {
+    async *read(original, signal) {
+      files += 1;
+      sound = false;
+      const path = join(folder, "original");
+      setHeld(child, true);
+      try {
+        await place(original, path);
+        const rssBytes = yield* converse(child, { original, path, limits, signal });
+        sound = rssBytes < (limits.memoryMb << 20) / 2 && files < MAX_FILES && child.connected;
+      } finally {
+        if (!sound) child.kill("SIGKILL");
+        setHeld(child, false);
+        await rm(path, { force: true });
+      }
+    },
+    get reusable() {
+      return sound && child.connected;
+    },
+    get pid() {
+      return child.pid;
+    },
+    async end() {
+      sound = false;
+      if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
+        const exited = once(child, "exit");
+        child.ref();
+        child.kill("SIGKILL");
+        await exited;
+      }
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** An idle child must not keep a finished worker alive. */
+function setHeld(child: ChildProcess, held: boolean): void {
+  if (held) {
+    child.ref();
+    child.channel?.ref();
+  } else {
+    child.unref();
+    child.channel?.unref();
+  }
+}
+
+function childArguments(limits: ExtractLimits): string[] {
+  return [String(process.pid), String((limits.memoryMb << 20) + RSS_ALLOWANCE)];
+}
+
+function nodeArguments(limits: ExtractLimits, folder: string): string[] {
+  const modules = dirname(dirname(createRequire(import.meta.url).resolve("pdfjs-dist/package.json")));
+  const readable = [
+    join(packageFolder, "package.json"),
+    join(workerFolder, "*"),
+    join(modules, "*"),
+    join(folder, "*"),
+  ];
+  return [
+    "--permission",
+    // For the thread that watches the process; it inherits all other restrictions.
+    "--allow-worker",
+    ...readable.map((path) => `--allow-fs-read=${path}`),
+    `--max-old-space-size=${limits.memoryMb}`,
+    "--disallow-code-generation-from-strings",
+    "--no-warnings",
+  ];
+}
+
+async function place(original: Original, path: string): Promise<void> {
+  await rm(path, { force: true });
+  const real = await realpath(original.path);
+  await link(real, path).catch(() => copyFile(real, path));
+}
+
+type Conversation = {
+  readonly original: Original;
+  readonly path: string;
+  readonly limits: ExtractLimits;
+  readonly signal: AbortSignal;
+};
+
+/** Gives the child's items as they come; returns its memory at the end. */
+async function* converse(child: ChildProcess, talk: Conversation): AsyncGenerator<Extracted, number> {
+  const { original, limits, signal } = talk;
+  const inbox = openInbox(child, signal);
+  const send = (message: ToChild): void => void (child.connected && child.send(message, () => undefined));
+  // Only the time in which we wait for the child counts: a slow consumer is not the file's fault.
+  let remainingMs = limits.timeoutMs;
+  let taken = 0;
+  try {
+    const { name, byteSize, declaredMediaType } = original;
+    send({
+      type: "read",
+      file: { path: talk.path, name, byteSize, declaredMediaType, maxChars: limits.maxChars },
+    });
+    for (;;) {
+      const asked = performance.now();
+      const message = await inbox.next(remainingMs);
+      remainingMs -= performance.now() - asked;
+      if (message.type === "done") return message.rssBytes;
+      if (message.type === "failed") throw new Failure(message.code, { facts: message.facts });
+      yield message.item;
+      taken += 1;
+      if (taken % CREDIT_PARCEL === 0) send({ type: "credit", count: CREDIT_PARCEL });
+    }
+  } finally {
+    inbox.close();
+  }
+}
+
+type Inbox = {
+  /** The next message. Throws `extract.timeout`, `extract.crashed`, or the signal's reason. */
+  next(timeoutMs: number): Promise<FromChild>;
+  close(): void;
+};
+
+function openInbox(child: ChildProcess, signal: AbortSignal): Inbox {
+  const messages: FromChild[] = [];
+  let ending: unknown = null;
+  let wake = (): void => undefined;
+  const end = (reason: unknown): void => {
+    ending ??= reason;
+    wake();
+  };
+  const onMessage = (message: unknown): void => {
+    try {
+      messages.push(decodeFromChild(message));
+      wake();
+    } catch (cause) {
+      end(new Failure("extract.crashed", { cause, facts: { reason: "unexpected message" } }));
+    }
+  };
+  const onExit = (code: number | null, by: string | null): void =>
+    end(new Failure("extract.crashed", { facts: { exitCode: code, signal: by } }));
+  const onError = (cause: unknown): void => end(cause);
+  const onAbort = (): void => end(signal.reason);
+  child.on("message", onMessage);
+  child.on("exit", onExit);
+  child.on("error", onError);
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
+  else if (child.exitCode !== null || child.signalCode !== null) onExit(child.exitCode, child.signalCode);
+  return {
+    async next(timeoutMs) {
+      if (messages.length === 0 && ending === null) {
+        const timer = setTimeout(
+          () => end(new Failure("extract.timeout", { facts: { timeoutMs } })),
+          Math.max(0, timeoutMs),
+        );
+        await new Promise<void>((resolve) => void (wake = resolve));
+        clearTimeout(timer);
+      }
+      // What was read before the end is still good, but an abort is obeyed at once.
+      const message = signal.aborted ? undefined : messages.shift();
+      if (message === undefined) throw ending;
+      return message;
+    },
+    close() {
+      child.off("message", onMessage);
+      child.off("exit", onExit);
+      child.off("error", onError);
+      signal.removeEventListener("abort", onAbort);
+    },
+  };
+}

@@ -1,0 +1,35 @@
+// The only place that picks a reader for a type. The readers of PDF and DOCX are loaded when one is met:
+// they are the greater part of a child's start.
+import { Failure } from "../failure/failure.ts";
+import { DOCX, detectType } from "./detect-type.ts";
+import type { Extracted, GivenFile, ReadSegments } from "./extractor.ts";
+
+const readers: Readonly<Record<string, () => Promise<ReadSegments>>> = {
+  "application/pdf": async () => (await import("./pdf.ts")).readPdf,
+  [DOCX]: async () => (await import("./docx.ts")).readDocx,
+  "text/html": async () => (await import("./html.ts")).readHtml,
+  "text/markdown": async () => (await import("./markdown.ts")).readMarkdown,
+  "text/plain": async () => (await import("./plain-text.ts")).readPlainText,
+  "text/vtt": async () => (await import("./captions.ts")).readCaptions,
+  "application/x-subrip": async () => (await import("./captions.ts")).readCaptions,
+  "application/json": async () => (await import("./transcript-json.ts")).readTranscriptJson,
+};
+
+/** Decides the type and reads the file in this process: call it in the child only. Throws Failure `extract.*`. */
+export async function* readFileSegments(file: GivenFile): AsyncGenerator<Extracted> {
+  const detected = await detectType(file);
+  const load = readers[detected.mediaType];
+  if (load === undefined) throw new Failure("extract.unsupported", { facts: { found: detected.mediaType } });
+  const read = await load();
+  try {
+    yield* read(detected);
+  } catch (thrown) {
+    if (thrown instanceof Failure) throw thrown;
+    // A parser's surprise at hostile bytes is the file's fault, not ours.
+    const name = thrown instanceof Error ? thrown.name : typeof thrown;
+    throw new Failure("extract.corrupt", {
+      cause: thrown,
+      facts: { format: detected.mediaType, thrown: name },
+    });
+  }
+}

@@ -1,0 +1,154 @@
+// PDF, page by page: text in stream order, headings into the section path, form values at the end of their page.
+// A page that cannot be read is named and does not cost the others.
+import type { PDFDocumentProxy, PDFPageProxy } from "pdfjs-dist/types/src/display/api.js";
+import { Failure } from "../failure/failure.ts";
+import { createSegmentCutter } from "./cut-segments.ts";
+import type { Extracted, Extraction, FileToRead } from "./extractor.ts";
+import { openPdf } from "./open-pdf.ts";
+import { createFontNames, type FontNames } from "./pdf-fonts.ts";
+import { fieldValues } from "./pdf-form.ts";
+import {
+  arrange,
+  headingsByFonts,
+  headingsByOutline,
+  headingsByTags,
+  learnStyles,
+  type PdfHeading,
+} from "./pdf-headings.ts";
+import { linesOfPage, type PdfLine } from "./pdf-lines.ts";
+import { readOutline } from "./pdf-outline.ts";
+import { createWordJoiner, paragraphsOf } from "./pdf-paragraphs.ts";
+import { readTagLevels } from "./pdf-tags.ts";
+
+/** Pages looked at to learn the fonts of body and headings; their lines are kept, so nothing is read twice. */
+const SAMPLE_PAGES = 24;
+/** Decisions name the first of many broken pages. */
+const MAX_NAMED_PAGES = 20;
+
+type PageFinder = {
+  readonly way: string;
+  find(page: number, lines: readonly PdfLine[]): readonly PdfHeading[];
+};
+
+export async function* readPdf(file: FileToRead): AsyncGenerator<Extracted> {
+  const { pdf, close } = await openPdf(file.path);
+  try {
+    yield* readPages(pdf, file);
+  } finally {
+    await close();
+  }
+}
+
+async function* readPages(pdf: PDFDocumentProxy, file: FileToRead): AsyncGenerator<Extracted> {
+  const broken: number[] = [];
+  const reader = createPageReader(pdf, broken);
+  const finder = await chooseFinder(pdf, reader);
+  const extraction: Extraction = {
+    mediaType: file.mediaType,
+    pages: pdf.numPages,
+    title: await titleOf(pdf),
+    decisions: [...file.decisions, `headings by ${finder.way}`],
+  };
+  yield { kind: "extraction", extraction };
+  const cutter = createSegmentCutter(file.maxChars);
+  const joiner = createWordJoiner();
+  for (let page = 1; page <= pdf.numPages; page += 1) {
+    const { lines, fields } = await reader.read(page);
+    const blocks = arrange(lines, finder.find(page, lines), (between) => paragraphsOf(between, joiner));
+    for (const block of [{ kind: "page", page } as const, ...blocks, ...fields])
+      for (const segment of cutter.add(block)) yield { kind: "segment", segment };
+    yield { kind: "progress", page, pages: pdf.numPages };
+  }
+  for (const segment of cutter.end()) yield { kind: "segment", segment };
+  if (cutter.count === 0) throw nothingFound(pdf.numPages, broken.length);
+  if (broken.length > 0) yield { kind: "extraction", extraction: withBroken(extraction, broken) };
+}
+
+function nothingFound(pages: number, broken: number): Failure {
+  if (broken === pages) return new Failure("extract.corrupt", { facts: { format: "pdf", pages, broken } });
+  return new Failure("extract.no-text", { facts: { pages } });
+}
+
+function withBroken(extraction: Extraction, broken: readonly number[]): Extraction {
+  const named = broken.slice(0, MAX_NAMED_PAGES).join(", ");
+  const more = broken.length > MAX_NAMED_PAGES ? ` and ${broken.length - MAX_NAMED_PAGES} more` : "";
+  return {
+    ...extraction,
+    decisions: [...extraction.decisions, `pages that could not be read: ${named}${more}`],
+  };
+}
+
+type PageText = {
+  readonly lines: readonly PdfLine[];
+  readonly fields: readonly { kind: "line"; text: string }[];
+};
+
+type PageReader = {
+  read(page: number): Promise<PageText>;
+  /** Reads a page and keeps it until `read` asks for it. */
+  peek(page: number): Promise<PageText>;
+  readonly fonts: FontNames;
+};
+
+function createPageReader(pdf: PDFDocumentProxy, broken: number[]): PageReader {
+  const kept = new Map<number, PageText>();
+  const fonts = createFontNames();
+  const load = async (number: number): Promise<PageText> => {
+    let page: PDFPageProxy | null = null;
+    try {
+      page = await pdf.getPage(number);
+      const levels = await readTagLevels(page);
+      const content = await page.getTextContent({ includeMarkedContent: levels.size > 0 });
+      await fonts.learn(page, content);
+      return { lines: linesOfPage(content, levels), fields: await fieldValues(page) };
+    } catch (thrown) {
+      if (thrown instanceof Failure) throw thrown;
+      broken.push(number);
+      return { lines: [], fields: [] };
+    } finally {
+      page?.cleanup();
+    }
+  };
+  return {
+    fonts,
+    async peek(number) {
+      const text = kept.get(number) ?? (await load(number));
+      kept.set(number, text);
+      return text;
+    },
+    async read(number) {
+      const text = kept.get(number) ?? (await load(number));
+      kept.delete(number);
+      return text;
+    },
+  };
+}
+
+async function chooseFinder(pdf: PDFDocumentProxy, reader: PageReader): Promise<PageFinder> {
+  const outline = await readOutline(pdf);
+  if (outline.size > 0)
+    return { way: "outline", find: (page, lines) => headingsByOutline(lines, outline.get(page) ?? []) };
+  const sample: (readonly PdfLine[])[] = [];
+  for (const page of samplePages(pdf.numPages)) sample.push((await reader.peek(page)).lines);
+  if (sample.some((lines) => lines.some((line) => line.tagLevel !== null)))
+    return { way: "tags", find: (_, lines) => headingsByTags(lines) };
+  const styles = learnStyles(sample, reader.fonts.isBold);
+  return { way: "fonts", find: (_, lines) => headingsByFonts(lines, styles) };
+}
+
+/** The first pages and others spread over the document. */
+function samplePages(pages: number): readonly number[] {
+  if (pages <= SAMPLE_PAGES) return Array.from({ length: pages }, (_, at) => at + 1);
+  const step = pages / SAMPLE_PAGES;
+  return [...new Set(Array.from({ length: SAMPLE_PAGES }, (_, at) => 1 + Math.floor(at * step)))];
+}
+
+async function titleOf(pdf: PDFDocumentProxy): Promise<string | null> {
+  const metadata = await pdf.getMetadata().catch(() => null);
+  const info = metadata?.info as { readonly Title?: unknown } | undefined;
+  const title = typeof info?.Title === "string" ? info.Title.replace(/\s+/g, " ").trim() : "";
+  // What a printer driver wrote is a file name, not a title.
+  return title === "" || /^(microsoft word - |untitled|.*\.(docx?|dvi|indd|tex)$)/i.test(title)
+    ? null
+    : title;
+}
