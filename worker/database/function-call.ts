@@ -42,6 +42,8 @@ const Signatures = z.record(
   z.object({
     /** `scalar`: the value itself. `rows`: an array with one value a row. `nothing`: null. */
     answers: z.enum(["scalar", "rows", "nothing"]),
+    /** One named column: a row with that name, where Postgres would give the bare value. */
+    column: z.boolean(),
     /** What must be known of an argument's type to write it as text. */
     takes: z.record(z.string(), z.enum(["array", "json", "plain"])),
     /** `set statement_timeout` in the function's definition, as PostgREST obeys it too. */
@@ -55,6 +57,8 @@ export const SIGNATURES_SQL = `
   select coalesce(pg_catalog.json_object_agg(p.proname, pg_catalog.json_build_object(
     'answers', case when p.prorettype = 'pg_catalog.void'::pg_catalog.regtype then 'nothing'
                     when p.proretset then 'rows' else 'scalar' end,
+    'column', coalesce(p.proargmodes, '{}')::text[] && '{t,b,o}' and p.prorettype not in (
+      select oid from pg_catalog.pg_type where typtype in ('c', 'p')),
     'takes', (
       select coalesce(pg_catalog.json_object_agg(argument.name, case
           when t.typcategory = 'A' then 'array'
@@ -93,12 +97,13 @@ export function writeCall(name: string, args: Arguments, signature: Signature): 
     return asText(value, takes);
   });
   const call = `public.${name}(${given.map(([key], place) => `${key} => $${place + 1}`).join(", ")}) as answer_row`;
+  const source = signature.column ? `(select answer_row.* from ${call}) as answer_row` : call;
   const answer = {
     scalar: "pg_catalog.to_json(answer_row)::text",
     rows: "coalesce(pg_catalog.json_agg(answer_row), '[]')::text",
     nothing: "null::text",
   }[signature.answers];
-  return { sql: `select ${answer} as answer from ${call}`, parameters };
+  return { sql: `select ${answer} as answer from ${source}`, parameters };
 }
 
 /** What the statement's `answer` column says, as PostgREST's client would have parsed it. */

@@ -1,6 +1,6 @@
 // SQLSTATE, PostgREST code or network error -> Failure. One table for all three transports.
-// The database's own message is never repeated (it may quote document text), except where our functions
-// wrote it; it stays in the cause for the log's stack.
+// The database's own message never becomes ours, except where our functions wrote it. The error itself does
+// not travel on either: the drivers hang the statement, its parameters and whole rows on it.
 import type { FailureCode } from "../failure/catalogue.ts";
 import { Failure } from "../failure/failure.ts";
 
@@ -92,33 +92,34 @@ const POOLER_ADVICE =
 /** Turns whatever a transport threw into a Failure of the `database.*` family. */
 export function failureFromSql(thrown: unknown, where: { readonly host?: string | null } = {}): Failure {
   if (thrown instanceof Failure) return thrown;
-  const error = factsOf(thrown);
-  if (error === null) return new Failure("database.rejected", { cause: thrown });
-  const facts = { sqlstate: error.code };
-  if (absences.has(error.code) && /\bvector\b/.test(error.message))
-    return new Failure("database.no-pgvector", { cause: thrown, facts });
-  if (noRoute.has(error.code) && IPV6_ONLY_HOST.test(where.host ?? ""))
-    return new Failure("database.unreachable", { cause: thrown, facts, says: IPV6_ADVICE });
-  if (error.code === "XX000" && error.severity === "FATAL")
-    return new Failure("database.unreachable", { cause: thrown, facts, says: POOLER_ADVICE });
-  const own = ownSentences.has(error.code) && error.message !== "" ? error.message : undefined;
-  return failureFromCode(error.code, { cause: thrown, says: own });
+  const facts = factsOf(thrown);
+  if (facts === null) return new Failure("database.rejected", { cause: thrown });
+  if (noRoute.has(facts.code) && IPV6_ONLY_HOST.test(where.host ?? ""))
+    return failing("database.unreachable", facts, IPV6_ADVICE);
+  if (facts.code === "XX000" && facts.severity === "FATAL")
+    return failing("database.unreachable", facts, POOLER_ADVICE);
+  return failureFromFacts(facts);
 }
 
-/** The same for a bare code, for transports that answer errors instead of throwing them. */
-export function failureFromCode(
-  code: string,
-  options: { readonly cause?: unknown; readonly says?: string | undefined; readonly status?: number } = {},
-): Failure {
-  const [, failureCode, says] = verdicts.find(([prefix]) => code.startsWith(prefix)) ?? [
-    code,
-    "database.rejected" as const,
+/** What is known of an error, whichever transport brought it. */
+export type ErrorFacts = {
+  /** SQLSTATE, PostgREST code or network code. */
+  readonly code: string;
+  readonly message: string;
+  readonly severity?: string | undefined;
+  /** HTTP status, over RPC. */
+  readonly status?: number;
+};
+
+export function failureFromFacts(facts: ErrorFacts): Failure {
+  if (absences.has(facts.code) && /\bvector\b/.test(facts.message))
+    return failing("database.no-pgvector", facts);
+  const [, code, says] = verdicts.find(([prefix]) => facts.code.startsWith(prefix)) ?? [
+    "",
+    "database.rejected",
   ];
-  return new Failure(failureCode, {
-    cause: options.cause,
-    says: options.says ?? says,
-    facts: { sqlstate: code, status: options.status },
-  });
+  const own = ownSentences.has(facts.code) && facts.message !== "" ? facts.message : undefined;
+  return failing(code, facts, own ?? says);
 }
 
 /** Trouble that may be over in a moment; every function is idempotent, so the same call may be sent again. */
@@ -126,8 +127,32 @@ export function passesByItself(failure: Failure): boolean {
   return failure.code === "database.unreachable" || failure.code === "database.conflict";
 }
 
-function factsOf(thrown: unknown): { code: string; message: string; severity: string | null } | null {
+/** The database's words about an error, for the log: without the values that some of them quote. */
+export class SqlError extends Error {
+  override readonly name = "SqlError";
+  readonly code: string;
+
+  constructor({ code, message }: ErrorFacts) {
+    // Class 22 quotes the value it stumbled over. Details and hints, which may hold whole rows, are never kept.
+    super(
+      code.startsWith("22") && !ownSentences.has(code)
+        ? "the message quotes a value and is left out"
+        : message,
+    );
+    this.code = code;
+  }
+}
+
+function failing(code: FailureCode, facts: ErrorFacts, says?: string): Failure {
+  return new Failure(code, {
+    says,
+    cause: new SqlError(facts),
+    facts: { sqlstate: facts.code, ...(facts.status === undefined ? {} : { status: facts.status }) },
+  });
+}
+
+function factsOf(thrown: unknown): ErrorFacts | null {
   if (!(thrown instanceof Error) || !("code" in thrown) || typeof thrown.code !== "string") return null;
-  const severity = "severity" in thrown && typeof thrown.severity === "string" ? thrown.severity : null;
+  const severity = "severity" in thrown && typeof thrown.severity === "string" ? thrown.severity : undefined;
   return { code: thrown.code, message: thrown.message, severity };
 }

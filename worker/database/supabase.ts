@@ -2,13 +2,14 @@
 // The client retries no rpc() and may answer an error without a body, a code or even JSON; so retries and
 // judgement are ours, by code and status, never by message.
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+import { z } from "zod";
 import type { FailureCode } from "../failure/catalogue.ts";
 import { Failure } from "../failure/failure.ts";
 import { sleep } from "../timing/durations.ts";
 import type { Database } from "./database.ts";
 import { type Arguments, checkCall } from "./function-call.ts";
 import { retrying } from "./retrying.ts";
-import { failureFromCode } from "./sqlstate.ts";
+import { failureFromFacts } from "./sqlstate.ts";
 
 export type SupabaseOptions = {
   readonly url: string;
@@ -110,11 +111,16 @@ const byStatus: Readonly<Record<number, Verdict>> = {
 
 /** `error` may be anything that a proxy put into the body; only a code in the known form counts. */
 function failureFromAnswer(error: unknown, status: number): Failure {
-  const code = codeOf(error);
-  if (code !== null) return failureFromCode(code, { status, says: sentenceOf(error, code), cause: error });
+  const known = Known.safeParse(error);
+  if (known.success) return failureFromFacts({ ...known.data, status });
   const [failureCode, says] = byStatus[status] ?? byClass[Math.floor(status / 100)] ?? ["database.rejected"];
   return new Failure(failureCode, { says, facts: { status } });
 }
+
+const Known = z.object({
+  code: z.string().regex(/^(PGRST\d{3}|[0-9A-Z]{5})$/),
+  message: z.string().catch(""),
+});
 
 /**
  * The client takes an error whose body is empty, `null` or an array for success. So every error without a
@@ -137,21 +143,6 @@ function isJsonObject(body: string): boolean {
   } catch {
     return false;
   }
-}
-
-const OWN_SENTENCES = /^(P0001|P0002|22023)$/;
-
-function codeOf(error: unknown): string | null {
-  if (typeof error !== "object" || error === null || !("code" in error)) return null;
-  const { code } = error;
-  return typeof code === "string" && /^(PGRST\d{3}|[0-9A-Z]{5})$/.test(code) ? code : null;
-}
-
-/** Only what our own functions raise is repeated; see sqlstate.ts. */
-function sentenceOf(error: unknown, code: string): string | undefined {
-  if (!OWN_SENTENCES.test(code) || typeof error !== "object" || error === null || !("message" in error))
-    return undefined;
-  return typeof error.message === "string" && error.message !== "" ? error.message : undefined;
 }
 
 function hostOf(url: string): string {

@@ -65,18 +65,19 @@ export async function runFunction(
     columns === ""
       ? `public."${name}"() as answer`
       : `json_to_record($1::text::json) as body (${columns}), lateral public."${name}"(${named}) as answer`;
+  const chosen = found.returns.endsWith("composite") ? "answer.*" : "answer";
   const value = {
     void: "null::text",
     scalar: "to_json(answer)::text",
-    composite: "to_json(answer)::text",
+    composite: "to_json(capped)::text",
     "set of scalar": "coalesce(json_agg(answer), '[]')::text",
-    "set of composite": "coalesce(json_agg(answer), '[]')::text",
+    "set of composite": "coalesce(json_agg(capped), '[]')::text",
   }[found.returns];
   return await sql.begin(async (transaction) => {
     await transaction.unsafe("set local role service_role");
     await transaction.unsafe(`set local statement_timeout = '${found.timeout ?? ROLE_TIMEOUT}'`);
     const [row] = await transaction.unsafe(
-      `select ${value} as body from (select answer from ${source} limit ${ROW_CAP}) as capped`,
+      `select ${value} as body from (select ${chosen} from ${source} limit ${ROW_CAP}) as capped`,
       columns === "" ? [] : [body],
     );
     return (row?.body as string | null | undefined) ?? (found.returns === "void" ? null : "null");
