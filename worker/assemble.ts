@@ -14,7 +14,8 @@ import { openEmbedder } from "./embedders/open-embedder.ts";
 import { type Extractors, openExtractors } from "./extractors/extract-isolated.ts";
 import { Failure } from "./failure/failure.ts";
 import type { Log } from "./log/log.ts";
-import { type EmbedBatch, openPipeline } from "./pipeline/run-job.ts";
+import type { EmbedBatch } from "./pipeline/embed-batch.ts";
+import { openPipeline } from "./pipeline/run-job.ts";
 import { checkDatabase, checkEmbedder } from "./queue/check-start.ts";
 import { openLeaseKeeper } from "./queue/lease-keeper.ts";
 import { startMaintenance } from "./queue/maintenance.ts";
@@ -39,7 +40,7 @@ export type Parts = {
 };
 
 // 200 MB of text is more than any book; above it a document is something else.
-const MOST_CHARS = 400_000_000;
+export const MOST_CHARS = 400_000_000;
 const MOST_CHUNKS = 1_000_000;
 // An embedded database is asked more often: it costs nobody else anything.
 const EMBEDDED_IDLE_MS = 1000;
@@ -205,7 +206,8 @@ function openEmbedding(embedder: Embedder, config: Config): { embed: EmbedBatch;
 // The last seconds of the grace time belong to closing what served the jobs.
 const graceMs = (config: Config) => Math.max(500, config.graceSeconds * 1000 - 3000);
 
-function memoryBytes(config: Config): number {
+/** Above so many bytes of RSS no new job is claimed. */
+export function memoryBytes(config: Config): number {
   if (config.memoryLimitMb !== null) return config.memoryLimitMb * 1024 * 1024;
   const constrained = process.constrainedMemory();
   const available = constrained > 0 && constrained < totalmem() ? constrained : totalmem();

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Chunk, EmbeddedChunk } from "../document/chunk.ts";
-import type { EmbedBatch } from "./run-job.ts";
+import type { EmbedBatch } from "./embed-batch.ts";
 import { stageChunks } from "./stage-chunks.ts";
 import { fenceOf, leaseLost, type StepContext } from "./step-context.ts";
 

@@ -11,6 +11,7 @@ import type { ExtractSegments } from "../extractors/extractor.ts";
 import { Failure } from "../failure/failure.ts";
 import { watchForStall } from "../timing/stall-watch.ts";
 import { beginGeneration, type Generation } from "./begin-generation.ts";
+import type { EmbedBatch } from "./embed-batch.ts";
 import { extractSegments } from "./extract-segments.ts";
 import { type FetchOriginal, fetchOriginal } from "./fetch-original.ts";
 import { outcomeOf } from "./outcome-of.ts";
@@ -18,16 +19,6 @@ import { planOf } from "./plan.ts";
 import { readSegments } from "./read-segments.ts";
 import type { StepContext } from "./step-context.ts";
 import { type StoreLimits, storeChunks } from "./store-chunks.ts";
-
-/** Texts to vectors through the process's shared batcher, with what it cost. */
-export type EmbedBatch = (
-  texts: readonly string[],
-  signal: AbortSignal,
-) => Promise<{
-  readonly vectors: readonly Float32Array[];
-  readonly tokens: number;
-  readonly costUsd: number;
-}>;
 
 export type PipelineParts = {
   readonly call: SqlCall;

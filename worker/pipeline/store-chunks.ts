@@ -2,8 +2,8 @@
 // memory does not grow with the document and the provider is never idle while there is text.
 import type { Chunk } from "../document/chunk.ts";
 import { Failure } from "../failure/failure.ts";
+import type { EmbedBatch } from "./embed-batch.ts";
 import { embedChunks } from "./embed-chunks.ts";
-import type { EmbedBatch } from "./run-job.ts";
 import type { StepContext } from "./step-context.ts";
 
 export type StoreLimits = {

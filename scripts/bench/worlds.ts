@@ -1,0 +1,82 @@
+// Where a bench runs: a fresh migrated database, on Postgres or embedded, thrown away afterwards.
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import { openEmbedded } from "../../worker/database/embedded.ts";
+import { migrate } from "../../worker/database/migrate.ts";
+import { openPostgresSession } from "../../worker/database/postgres-session.ts";
+import type { SqlSession } from "../../worker/database/sql-session.ts";
+
+export type BenchWorld = {
+  readonly name: "postgres" | "embedded";
+  /** What a worker needs to find the database. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** For filling the queue and reading the result; never open while the worker runs. */
+  withSession<Result>(work: (session: SqlSession) => Promise<Result>): Promise<Result>;
+  close(): Promise<void>;
+};
+
+/** Throws a sentence when DATABASE_URL is not set. */
+export async function openPostgresWorld(): Promise<BenchWorld> {
+  const server = process.env.DATABASE_URL;
+  if (!server)
+    throw new Error("Set DATABASE_URL to a Postgres with pgvector on which databases may be created.");
+  const name = `bench_${randomUUID().replaceAll("-", "").slice(0, 12)}`;
+  const administer = async (act: (sql: postgres.Sql) => Promise<unknown>) => {
+    const sql = postgres(server, { max: 1, onnotice: () => {} });
+    await act(sql).finally(() => sql.end());
+  };
+  await administer((sql) => sql`create database ${sql(name)}`);
+  const own = new URL(server);
+  own.pathname = `/${name}`;
+  const withSession: BenchWorld["withSession"] = async (work) => {
+    const session = await openPostgresSession({ url: own.href });
+    return await work(session).finally(() => session.close());
+  };
+  await withSession((session) => migrate(session));
+  return {
+    name: "postgres",
+    settings: { DATABASE_URL: own.href },
+    withSession,
+    close: () => administer((sql) => sql`drop database ${sql(name)} with (force)`),
+  };
+}
+
+export async function openEmbeddedWorld(): Promise<BenchWorld> {
+  const dir = await mkdtemp(join(tmpdir(), "rag-bench-"));
+  return {
+    name: "embedded",
+    settings: { RAG_EMBEDDED_DIR: dir },
+    async withSession(work) {
+      const database = await openEmbedded({ dir });
+      return await work(database.session).finally(() => database.close());
+    },
+    close: () => rm(dir, { recursive: true, force: true }),
+  };
+}
+
+/** One job for each file below the document root. */
+export async function enqueueFiles(world: BenchWorld, names: readonly string[]): Promise<void> {
+  await world.withSession(async (session) => {
+    for (const name of names) {
+      const uri = `file:///${name.split("/").map(encodeURIComponent).join("/")}`;
+      await session.query("select public.rag_enqueue($1::jsonb)", [{ source_uri: uri }]);
+    }
+  });
+}
+
+/** Seconds between the first claim and the last settlement, and what came out. */
+export async function resultOf(world: BenchWorld) {
+  return await world.withSession(async (session) => {
+    const [row] = await session.query(
+      `select extract(epoch from max(completed_at) - min(started_at))::double precision as seconds,
+         count(*) filter (where status = 'complete')::int as documents,
+         count(*) filter (where status = 'failed')::int as failed,
+         coalesce(sum(processed_chunks) filter (where status = 'complete'), 0)::int as chunks
+       from public.rag_ingestion_queue`,
+    );
+    return row as { seconds: number; documents: number; failed: number; chunks: number };
+  });
+}
