@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { appendFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ type Call = { readonly name: string; readonly args: Readonly<Record<string, unkn
 
 const callArgs = z.object({
   p_document_id: z.string(),
+  p_upload: z.string().nullable(),
   p_part: z.number(),
   p_bytes: z.string().optional(),
   p_parts: z.number().optional(),
@@ -35,7 +36,7 @@ function storedOriginals() {
       return null;
     }
     const found = parts.get(key);
-    return found === undefined ? null : { part, parts: counts.get(id), bytes: found };
+    return found === undefined ? null : { upload: "u", part, parts: counts.get(id), bytes: found };
   };
   return { parts, counts, calls, call };
 }
@@ -126,6 +127,29 @@ describe("storing", () => {
     });
   });
 
+  test("a file that is replaced by another of the same size never becomes a whole upload", async () => {
+    const originals = storedOriginals();
+    const path = await write(randomBytes(PART_BYTES + 5));
+    const call: SqlCall = async (name, args) => {
+      writeFileSync(path, randomBytes(PART_BYTES + 5));
+      return await originals.call(name, args);
+    };
+
+    await expect(storeOriginal(call, ID, path)).rejects.toMatchObject({ code: "source.changed" });
+    expect(originals.calls.map(({ args }) => args.p_part)).toEqual([0]);
+  });
+
+  test("all parts of one content are one upload, and of another content another", async () => {
+    const originals = storedOriginals();
+    await storeOriginal(originals.call, ID, await write(randomBytes(PART_BYTES + 5)));
+    await storeOriginal(originals.call, ID, await write(randomBytes(5)));
+
+    const [one, two, three] = originals.calls.map(({ args }) => args.p_upload);
+
+    expect(one).toBe(two);
+    expect(three).not.toBe(one);
+  });
+
   test("stopping ends the storing before the next part", async () => {
     const originals = storedOriginals();
     const path = await write(randomBytes(10));
@@ -200,10 +224,10 @@ describe("reading", () => {
   });
 
   test.each([
-    ["no base64", { part: 0, parts: 1, bytes: "*not base64*" }],
-    ["cut base64", { part: 0, parts: 1, bytes: "YWJ" }],
-    ["another part", { part: 7, parts: 9, bytes: "YWJj" }],
-    ["no part at all", { part: 0, parts: 0, bytes: "" }],
+    ["no base64", { upload: "u", part: 0, parts: 1, bytes: "*not base64*" }],
+    ["cut base64", { upload: "u", part: 0, parts: 1, bytes: "YWJ" }],
+    ["another part", { upload: "u", part: 7, parts: 9, bytes: "YWJj" }],
+    ["no part at all", { upload: "u", part: 0, parts: 0, bytes: "" }],
     ["another shape", [{ bytes: "YWJj" }]],
   ])("an answer that is %s is never taken for bytes", async (_, answer) => {
     await expect(fetchFrom(async () => answer)).rejects.toMatchObject({ code: "database.rejected" });
