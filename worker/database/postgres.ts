@@ -15,7 +15,7 @@ import {
 import { readAddress } from "./postgres-address.ts";
 import { type Backend, cancelStatement } from "./postgres-cancel.ts";
 import { type Connection, openPool, type PostgresPool } from "./postgres-pool.ts";
-import { retrying } from "./retrying.ts";
+import { final, retrying } from "./retrying.ts";
 import { failureFromSql } from "./sqlstate.ts";
 
 export type PostgresOptions = {
@@ -27,6 +27,7 @@ export type PostgresOptions = {
   readonly callTimeoutSeconds?: number;
 };
 
+const CONNECT_TIMEOUTS = new Set(["CONNECT_TIMEOUT", "ETIMEDOUT"]);
 const CALL_SECONDS = 60; // As long as the Supabase API allows at most.
 /** After its time limit a statement gets this long to obey the cancel request; then its connection is cut. */
 const CANCEL_GRACE_MS = 5000;
@@ -57,7 +58,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
       if (signal?.aborted) throw signal.reason;
       const failure = failureFromSql(thrown, address);
       if (failure.code === "database.not-migrated") signatures.forget();
-      throw failure;
+      // The wait for a connection is over; four of them would be four times as long as we were told to wait.
+      throw CONNECT_TIMEOUTS.has(String(failure.facts.sqlstate)) ? final(failure) : failure;
     }
   };
 

@@ -20,11 +20,7 @@ const verdicts: readonly (readonly [prefix: string, ...Verdict])[] = [
   ["55P03", "database.timeout"],
   ["25P0", "database.timeout"],
   ["57P", "database.unreachable", "The database is restarting or closed the connection."],
-  [
-    "08P01",
-    "database.rejected",
-    "The server or a pooler in front of it did not accept the protocol we speak.",
-  ],
+  // Also 08P01: a pooler says so when its server connection died under a statement.
   ["08", "database.unreachable"],
   ["53300", "database.unreachable", "The database has no free connection."],
   ["53100", "database.unreachable", "The database's disk is full."],

@@ -1,5 +1,5 @@
 // Three transports, one behaviour: the same call gives the same JSON, and the same trouble the same Failure.
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import type { Database } from "../../database/database.ts";
 import { Failure } from "../../failure/failure.ts";
 import { describeEveryDatabase } from "./open-databases.ts";
@@ -39,14 +39,27 @@ const FUNCTIONS = `
       insert into public.rag_test_table (note) values (p_note) on conflict do nothing;
       return (select to_jsonb(count(*)) from public.rag_test_table where note = p_note);
     end $$;
+  create sequence if not exists public.rag_test_cuts;
+  create or replace function public.rag_test_cut_once() returns text language plpgsql security definer as $$
+    begin
+      if nextval('public.rag_test_cuts') = 1 then
+        perform pg_terminate_backend(pg_backend_pid());
+        perform pg_sleep(5);
+      end if;
+      return 'answered';
+    end $$;
+  create or replace function public.rag_test_nap(p_seconds double precision) returns void language sql as $$
+    select pg_sleep(p_seconds) $$;
+  create or replace function public.rag_test_short_nap() returns void language sql set statement_timeout = '100ms' as $$
+    select pg_sleep(30) $$;
   do $$ begin
     if exists (select 1 from pg_roles where rolname = 'service_role') then
       grant all on public.rag_test_table to service_role;
-      grant usage on sequence public.rag_test_table_n_seq to service_role;
+      grant usage on sequence public.rag_test_table_n_seq, public.rag_test_cuts to service_role;
     end if;
   end $$;`;
 
-describeEveryDatabase("a call", (leg) => {
+describeEveryDatabase("a call", (leg, legName) => {
   let database: Database;
   beforeAll(async () => {
     await leg().sql.script(FUNCTIONS);
@@ -229,6 +242,36 @@ describeEveryDatabase("a call", (leg) => {
     for (let round = 0; round < 5; round += 1)
       await failure(database.call("rag_test_raise", { p_code: "P0001" }));
 
+    expect(await echo({ p_int: 1 })).toMatchObject({ int: 1 });
+  });
+
+  if (legName === "embedded") return; // Processes that die and statements that hang: embedded.test.ts.
+
+  test("is sent again when its connection was cut, and answered", async () => {
+    await leg().sql.query("alter sequence public.rag_test_cuts restart");
+
+    expect(await database.call("rag_test_cut_once", {})).toBe("answered");
+  });
+
+  test("is bound by the time limit in the function's definition", async () => {
+    expect((await failure(database.call("rag_test_short_nap", {}))).code).toBe("database.timeout");
+  });
+
+  test("ends when its signal fires, with the signal's reason", async () => {
+    const stop = new AbortController();
+    const reason = new Failure("worker.stopping");
+    const naps = () =>
+      leg().sql.query(
+        "select 1 from pg_stat_activity where state = 'active' and query ~ 'rag_test_nap' and pid <> pg_backend_pid()",
+      );
+
+    const call = database.call("rag_test_nap", { p_seconds: 7 }, { signal: stop.signal });
+    await vi.waitFor(async () => expect(await naps()).toHaveLength(1), { timeout: 5000 });
+    stop.abort(reason);
+
+    await expect(call).rejects.toBe(reason);
+    // PostgREST goes on to the end, up to its own limit; over a connection the statement is cancelled.
+    if (legName !== "supabase") expect(await naps()).toHaveLength(0);
     expect(await echo({ p_int: 1 })).toMatchObject({ int: 1 });
   });
 });
