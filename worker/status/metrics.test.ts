@@ -1,0 +1,217 @@
+import { expect, test } from "vitest";
+import { type Activity, openActivity } from "../activity/activity.ts";
+import type { WorkerState } from "../queue/worker-state.ts";
+import { openMetrics } from "./metrics.ts";
+import type { FiguresAnswer } from "./queue-figures.ts";
+
+const working: WorkerState = {
+  workerId: "host/1",
+  condition: "working",
+  code: null,
+  advice: null,
+  jobs: 1,
+  slots: 4,
+  loopAgeMs: 20,
+  leaseAgeMs: 500,
+};
+const known: FiguresAnswer = {
+  figures: {
+    queued: 5,
+    delayed: 2,
+    processing: 1,
+    oldest_queued_seconds: 12.5,
+    last_day: { complete: 0, failed: 0, cancelled: 0, chunks: 0, reused_chunks: 0, tokens: 0, cost_usd: 0 },
+    last_hour_complete: 0,
+    workers: [{}, {}],
+  },
+  ageMs: 0,
+  trouble: null,
+};
+
+function openWorld(state: () => WorkerState = () => working, figures: () => FiguresAnswer = () => known) {
+  const activity = openActivity();
+  const metrics = openMetrics({ activity, state, figures: async () => figures(), version: "1.2.3" });
+  return {
+    activity,
+    metrics,
+    readSample: async (sample: string) => sampleOf(await metrics.scrape(), sample),
+  };
+}
+
+function sampleOf(text: string, sample: string): number | null {
+  const line = text.split("\n").find((candidate) => candidate.startsWith(`${sample} `));
+  return line === undefined ? null : Number(line.slice(sample.length + 1));
+}
+
+function sayOfEach(activity: Activity): void {
+  const job = { jobId: "6f2c", documentId: "0a1b" };
+  activity.say("job.claimed", {
+    ...job,
+    kind: "document",
+    attempt: 1,
+    documentKind: null,
+    title: "Secret",
+    version: null,
+  });
+  activity.say("job.progressed", {
+    ...job,
+    stage: "embedding",
+    processedSegments: 1,
+    totalSegments: 2,
+    processedChunks: 3,
+    totalChunks: null,
+    reusedChunks: 0,
+    stored: 3,
+  });
+  activity.say("job.completed", {
+    ...job,
+    durationMs: 2_000,
+    chunks: 52,
+    reused: 3,
+    tokens: 9,
+    costUsd: 0.25,
+    unchanged: false,
+  });
+  activity.say("job.failed", { jobId: "6f2c", code: "extract.encrypted", detail: "x", attempt: 1 });
+  activity.say("job.retried", { jobId: "6f2c", code: "embed.unavailable", detail: "x", attempt: 1 });
+  activity.say("job.released", { jobId: "6f2c", code: "embed.rate-limited", delayMs: 5 });
+  activity.say("lease.lost", { jobId: "6f2c", heldMs: 5 });
+  activity.say("jobs.reaped", { requeued: 2, failed: 1 });
+  activity.say("leases.late", { lateMs: 5 });
+  activity.say("original.fetched", { jobId: "6f2c", scheme: "file", bytes: 1_000, durationMs: 5 });
+  activity.say("embeddings.received", {
+    provider: "openai",
+    model: "m",
+    texts: 16,
+    tokens: 900,
+    durationMs: 200,
+  });
+  activity.say("embeddings.failed", { provider: "openai", code: "embed.unavailable", durationMs: 100 });
+}
+
+test("every event is counted under its name and labels", async () => {
+  const { activity, readSample } = openWorld();
+
+  sayOfEach(activity);
+
+  const expected: Record<string, number> = {
+    rag_jobs_claimed_total: 1,
+    'rag_jobs_total{outcome="complete",code=""}': 1,
+    'rag_jobs_total{outcome="failed",code="extract.encrypted"}': 1,
+    'rag_jobs_total{outcome="retried",code="embed.unavailable"}': 1,
+    'rag_jobs_total{outcome="released",code="embed.rate-limited"}': 1,
+    'rag_jobs_total{outcome="lease_lost",code="job.lease-lost"}': 1,
+    'rag_jobs_reaped_total{outcome="requeued"}': 2,
+    rag_chunks_total: 52,
+    rag_chunks_reused_total: 3,
+    rag_chunks_stored_total: 3,
+    rag_cost_usd_total: 0.25,
+    rag_leases_late_total: 1,
+    rag_original_bytes_total: 1_000,
+    'rag_embedding_requests_total{provider="openai"}': 2,
+    'rag_embedding_failures_total{provider="openai",code="embed.unavailable"}': 1,
+    'rag_embedding_texts_total{provider="openai"}': 16,
+    'rag_embedding_tokens_total{provider="openai"}': 900,
+    'rag_embedding_request_duration_seconds_count{provider="openai"}': 2,
+    rag_job_duration_seconds_sum: 2,
+  };
+  for (const [sample, value] of Object.entries(expected))
+    expect([sample, await readSample(sample)]).toEqual([sample, value]);
+});
+
+test("two scrapes count once, and what is said twice counts twice", async () => {
+  const { activity, metrics, readSample } = openWorld();
+  sayOfEach(activity);
+
+  await metrics.scrape();
+  const afterTwoScrapes = await readSample("rag_chunks_total");
+  sayOfEach(activity);
+
+  expect(afterTwoScrapes).toBe(52);
+  expect(await readSample("rag_chunks_total")).toBe(104);
+});
+
+test("the text is what Prometheus reads: every sample has a type, and names follow its conventions", async () => {
+  const { activity, metrics } = openWorld();
+  sayOfEach(activity);
+
+  const lines = (await metrics.scrape()).trim().split("\n").filter(Boolean);
+
+  const types = new Map<string, string>();
+  for (const line of lines) {
+    const type = /^# TYPE ([a-z_][a-z0-9_]*) (counter|gauge|histogram|summary)$/.exec(line);
+    if (type?.[1] !== undefined && type[2] !== undefined) types.set(type[1], type[2]);
+    else if (line.startsWith("#")) expect(line).toMatch(/^# HELP [a-z_][a-z0-9_]* \S/);
+    else {
+      const sample = /^([a-z_][a-z0-9_]*)(\{([a-z_]+="(?:[^"\\\n]|\\.)*",?)+\})? (\S+)( \d+)?$/.exec(line);
+      expect(sample, line).not.toBeNull();
+      // Node's own loop histogram has no mean before its first look, which is a Nan that Prometheus reads.
+      if (line.startsWith("rag_")) expect(sample?.[4], line).toMatch(/^\d+(\.\d+)?(e-?\d+)?$/);
+      const family = (sample?.[1] ?? "").replace(/_(bucket|sum|count)$/, "");
+      expect(types.has(family) || types.has(sample?.[1] ?? ""), line).toBe(true);
+    }
+  }
+  const ours = [...types].filter(([name]) => name.startsWith("rag_"));
+  expect(ours.length).toBeGreaterThan(20);
+  for (const [name, type] of ours)
+    expect([name, name.endsWith("_total")]).toEqual([name, type === "counter"]);
+  expect(types.get("nodejs_eventloop_lag_p99_seconds")).toBe("gauge");
+  expect(types.get("process_resident_memory_bytes")).toBe("gauge");
+});
+
+test("no title, id or sentence of a document becomes a label", async () => {
+  const { activity, metrics } = openWorld();
+
+  sayOfEach(activity);
+
+  expect(await metrics.scrape()).not.toMatch(/Secret|6f2c|0a1b/);
+});
+
+test("gauges show the queue and the worker as they are now", async () => {
+  let jobs = 1;
+  const { readSample } = openWorld(() => ({ ...working, jobs }));
+
+  const before = await readSample("rag_worker_jobs");
+  jobs = 3;
+
+  expect(before).toBe(1);
+  expect(await readSample("rag_worker_jobs")).toBe(3);
+  expect(await readSample('rag_queue_jobs{status="ready"}')).toBe(3);
+  expect(await readSample('rag_queue_jobs{status="delayed"}')).toBe(2);
+  expect(await readSample('rag_queue_jobs{status="processing"}')).toBe(1);
+  expect(await readSample("rag_queue_oldest_seconds")).toBe(12.5);
+  expect(await readSample("rag_workers")).toBe(2);
+  expect(await readSample('rag_worker_condition{condition="working"}')).toBe(1);
+  expect(await readSample('rag_worker_condition{condition="stopped"}')).toBe(0);
+  expect(await readSample('rag_build_info{version="1.2.3"}')).toBe(1);
+});
+
+test("figures that could not be read are absent, not old and not zero", async () => {
+  let answer = known;
+  const { readSample, metrics } = openWorld(undefined, () => answer);
+  await metrics.scrape();
+
+  answer = { ...known, trouble: "timeout" };
+
+  expect(await readSample("rag_queue_figures_known")).toBe(0);
+  expect(await readSample('rag_queue_jobs{status="ready"}')).toBeNull();
+  expect(await readSample("rag_queue_oldest_seconds")).toBeNull();
+  expect(await readSample("rag_workers")).toBeNull();
+});
+
+test("a fact below nothing does not make the listener throw", async () => {
+  const { activity, readSample } = openWorld();
+
+  activity.say("jobs.reaped", { requeued: -1, failed: Number.NaN });
+
+  expect(await readSample('rag_jobs_reaped_total{outcome="requeued"}')).toBe(0);
+});
+
+test("after stop nothing is counted any more", async () => {
+  const { activity, metrics, readSample } = openWorld();
+
+  metrics.stop();
+  sayOfEach(activity);
+
+  expect(await readSample("rag_chunks_total")).toBe(0);
+});
