@@ -1,13 +1,11 @@
 // Fixed windows: every chunk as full as the budget allows, cut between words wherever that comes.
 // Sections and speakers still end a chunk, so that its citation stays true.
-import type { Tokenizer } from "../document/tokenizer.ts";
-import type { ChunkLimits, ChunkStrategy, CutChunks } from "./chunker.ts";
+import type { ChunkStrategy, CutWith } from "./chunker.ts";
 import { cutChunks, type Reach } from "./cut-chunks.ts";
 
 export const fixed: ChunkStrategy = { name: "fixed", version: 1 };
 
-export const cutFixed = (limits: ChunkLimits, tokenizer: Tokenizer): CutChunks =>
-  cutChunks(chooseFullest, limits, tokenizer);
+export const cutFixed: CutWith = (limits, tokenizer) => cutChunks(chooseFullest, limits, tokenizer);
 
 function chooseFullest({ passage, ceiling }: Reach): number {
   let last = ceiling;

@@ -223,17 +223,18 @@ test("a cluster above the budget is cut between code points, a code point never"
   expect(contents(single)).toEqual(["a", "😀", "b"]);
 });
 
-test("a tokenizer that counts more for a text than for its pieces still never goes above the budget", async () => {
+test("a tokenizer that counts more for a text than for its pieces still never goes above the budgets", async () => {
   const dear: Tokenizer = { name: "dear", count: (text) => Math.ceil(text.length ** 1.2) };
+  const text = "some words that cost more together than alone, again and again. ".repeat(4);
 
-  const chunks = await cut(
-    "some words that cost more together than alone, again and again.",
-    { ...ten, tokens: 60 },
-    dear,
-  );
+  const chunks = await cut(text, { tokens: 60, overlapTokens: 22, chars: 0 }, dear);
 
-  expect(chunks.length).toBeGreaterThan(1);
-  for (const chunk of chunks) expect(dear.count(chunk.content)).toBeLessThanOrEqual(60);
+  expect(chunks.length).toBeGreaterThan(4);
+  for (const [index, chunk] of chunks.entries()) {
+    const shared = text.slice(chunk.charStart, Math.max(chunk.charStart, chunks[index - 1]?.charEnd ?? 0));
+    expect(dear.count(chunk.content)).toBeLessThanOrEqual(60);
+    expect(dear.count(shared)).toBeLessThanOrEqual(22);
+  }
 });
 
 test("a tokenizer that counts nothing still gives chunks of bounded length", async () => {

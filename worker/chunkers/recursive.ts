@@ -1,20 +1,26 @@
 // The default strategy: the best boundary in the fuller part of the budget. Small paragraphs are merged, a
 // heading stays with its text, and what is left at the end of a passage is never a sliver.
 // Plain recursive cutting at 200 to 400 tokens without overlap is hard to beat (Chroma's chunking study).
-
-import type { Tokenizer } from "../document/tokenizer.ts";
-import { type Boundary, PARAGRAPH } from "./boundary.ts";
-import type { ChunkLimits, ChunkStrategy, CutChunks } from "./chunker.ts";
+import { type Boundary, CLAUSE, GRAPHEME, LINE, PARAGRAPH, SENTENCE, WORD } from "./boundary.ts";
+import type { ChunkStrategy, CutWith } from "./chunker.ts";
 import { cutChunks, LOOK_AHEAD, type Reach } from "./cut-chunks.ts";
 
 export const recursive: ChunkStrategy = { name: "recursive", version: 1 };
 
-export const cutRecursively = (limits: ChunkLimits, tokenizer: Tokenizer): CutChunks =>
+export const cutRecursively: CutWith = (limits, tokenizer) =>
   cutChunks(chooseBestBoundary, limits, tokenizer);
 
-/** How full a chunk has to be, at least, to end at a boundary of each kind: GRAPHEME to PARAGRAPH. */
-const LEAST_FILL: Readonly<Record<Boundary, number>> = { 0: 0.5, 1: 0.5, 2: 0.8, 3: 0.6, 4: 0.6, 5: 0.5 };
+/** Nothing emptier is looked at, as long as something fuller fits. */
 const EMPTIEST = 0.5;
+/** How full a chunk has to be, at least, to end at a boundary of each kind. */
+const LEAST_FILL: Readonly<Record<Boundary, number>> = {
+  [PARAGRAPH]: EMPTIEST,
+  [LINE]: 0.6,
+  [SENTENCE]: 0.6,
+  [CLAUSE]: 0.8,
+  [WORD]: EMPTIEST,
+  [GRAPHEME]: EMPTIEST,
+};
 
 function chooseBestBoundary({ passage, ceiling, complete }: Reach): number {
   const { pieces, fresh } = passage;
@@ -29,10 +35,10 @@ function chooseBestBoundary({ passage, ceiling, complete }: Reach): number {
 
   const taken = fresh === 0 ? 0 : passage.share(fresh - 1);
   let best = last;
-  let found: Boundary = 0;
+  let found: Boundary = GRAPHEME;
   for (let index = last; index >= fresh; index--) {
     const fill = (passage.share(index) - taken) / (most - taken);
-    const boundary = pieces[index]?.boundary ?? 0;
+    const boundary = pieces[index]?.boundary ?? GRAPHEME;
     if (fill < EMPTIEST) break;
     if (boundary <= found || fill < LEAST_FILL[boundary]) continue;
     best = index;
