@@ -87,6 +87,9 @@ export function openPool(options: PoolOptions): PostgresPool {
         const connection = await take(signal);
         try {
           return await work(connection);
+        } catch (thrown) {
+          if (!isStatementError(thrown)) connection.drop();
+          throw thrown;
         } finally {
           giveBack(connection);
         }
@@ -105,12 +108,24 @@ export function openPool(options: PoolOptions): PostgresPool {
   };
 }
 
+/**
+ * The server refused a statement, and the connection is as good as before. After anything else a new client
+ * is made: the library's own reconnects with what it had not yet sent, or never sends again.
+ */
+function isStatementError(thrown: unknown): boolean {
+  if (thrown instanceof Failure) return true;
+  return thrown instanceof postgres.PostgresError && thrown.severity === "ERROR";
+}
+
 function openConnection(options: PoolOptions): Connection {
   const { address } = options;
   const connectSeconds = Math.min(CONNECT_SECONDS, options.poolTimeoutSeconds);
   const sockets = new Set<Socket>();
-  const open = () =>
-    postgres({
+  let opened = 0;
+  const open = () => {
+    opened += 1;
+    const own = opened;
+    return postgres({
       host: address.host,
       port: address.port,
       ...(address.path === null ? {} : { path: address.path }),
@@ -135,12 +150,14 @@ function openConnection(options: PoolOptions): Connection {
       onnotice: () => {},
       socket: async () => {
         const socket = await connectSocket(address, connectSeconds * 1000);
+        if (own !== opened) socket.destroy(); // Dropped while it was connecting.
         sockets.add(socket);
         socket.once("close", () => sockets.delete(socket));
         return socket;
       },
       // SAFETY: the library's types lack `socket`, `sslnegotiation`, `pass` and `max_pipeline`, which its source reads.
     } as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql;
+  };
 
   let sql = open();
   return {

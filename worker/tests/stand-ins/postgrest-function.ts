@@ -52,7 +52,7 @@ export async function findFunctions(
     }));
 }
 
-/** The JSON text of the answer; null for void. One transaction, as service_role, under the role's time limit. */
+/** On a connection of its own. The JSON text of the answer; null for void. One transaction, as service_role, under the role's time limit. */
 export async function runFunction(
   sql: Sql,
   name: string,
@@ -73,13 +73,20 @@ export async function runFunction(
     "set of scalar": "coalesce(json_agg(answer), '[]')::text",
     "set of composite": "coalesce(json_agg(capped), '[]')::text",
   }[found.returns];
-  return await sql.begin(async (transaction) => {
-    await transaction.unsafe("set local role service_role");
-    await transaction.unsafe(`set local statement_timeout = '${found.timeout ?? ROLE_TIMEOUT}'`);
-    const [row] = await transaction.unsafe(
+  const limit = `set local statement_timeout = '${found.timeout ?? ROLE_TIMEOUT}'`;
+  await sql.unsafe(`begin; set local role service_role; ${limit}`).simple();
+  try {
+    const [row] = await sql.unsafe(
       `select ${value} as body from (select ${chosen} from ${source} limit ${ROW_CAP}) as capped`,
       columns === "" ? [] : [body],
     );
+    await sql.unsafe("commit").simple();
     return (row?.body as string | null | undefined) ?? (found.returns === "void" ? null : "null");
-  });
+  } catch (thrown) {
+    await sql
+      .unsafe("rollback")
+      .simple()
+      .catch(() => {});
+    throw thrown;
+  }
 }

@@ -4,7 +4,9 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
-import postgres, { type Sql } from "postgres";
+import postgres from "postgres";
+import { readAddress } from "../../database/postgres-address.ts";
+import { openPool, type PostgresPool } from "../../database/postgres-pool.ts";
 import { findFunctions, runFunction } from "./postgrest-function.ts";
 
 /** What happens to one request instead of, or after, its proper answer. */
@@ -38,13 +40,18 @@ export type PostgrestStandIn = {
 const KEY = "service-role-key-of-the-stand-in";
 
 export async function startPostgrest(databaseUrl: string): Promise<PostgrestStandIn> {
-  const sql = postgres(databaseUrl, { max: 4, onnotice: () => {} });
+  const pool = openPool({
+    address: readAddress(databaseUrl),
+    poolMax: 4,
+    poolTimeoutSeconds: 10,
+    fetchTypes: true,
+  });
   const plan: Misbehaviour[] = [];
   const calls: string[] = [];
   let agent: string | undefined;
   const server = createServer((request, response) => {
     agent = request.headers["user-agent"];
-    void answer(sql, request, response, calls, plan.shift()).catch(() => response.destroy());
+    void answer(pool, request, response, calls, plan.shift()).catch(() => response.destroy());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -57,13 +64,13 @@ export async function startPostgrest(databaseUrl: string): Promise<PostgrestStan
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      await sql.end({ timeout: 5 });
+      await pool.close();
     },
   };
 }
 
 async function answer(
-  sql: Sql,
+  pool: PostgresPool,
   request: IncomingMessage,
   response: ServerResponse,
   calls: string[],
@@ -78,13 +85,13 @@ async function answer(
   if (name === undefined || request.method !== "POST")
     return send(response, 404, { code: "PGRST125", message: "Invalid path specified in request URL" });
   const given = Object.keys(JSON.parse(body));
-  const [found, another] = await findFunctions(sql, name, given);
+  const [found, another] = await pool.use(({ sql }) => findFunctions(sql, name, given));
   if (found === undefined)
     return send(response, 404, { code: "PGRST202", message: `Could not find the function public.${name}` });
   if (another !== undefined)
     return send(response, 300, { code: "PGRST203", message: "Could not choose the best candidate function" });
   try {
-    const value = await runFunction(sql, name, found, body);
+    const value = await pool.use(({ sql }) => runFunction(sql, name, found, body));
     if (misbehaviour === "cut-after") request.socket.destroy();
     else if (value === null) response.writeHead(204).end();
     else response.writeHead(200, { "content-type": "application/json; charset=utf-8" }).end(value);
