@@ -1,6 +1,7 @@
 // Everything worth telling, past tense, with the facts each event carries. The log line, the counter and
 // whatever listens next all come from one saying, so they cannot disagree.
 // Facts are numbers, names, codes and ids; never document text, vectors, keys or URLs with a query string.
+import type { Failure } from "../failure/failure.ts";
 
 export type Events = {
   "worker.started": {
@@ -53,9 +54,10 @@ export type Events = {
     costUsd: number | null;
     unchanged: boolean;
   };
-  "job.retried": { jobId: string; code: string; detail: string; attempt: number };
+  /** `failure` is for the log alone, which tells where a defect was thrown. */
+  "job.retried": { jobId: string; code: string; detail: string; attempt: number; failure?: Failure };
   "job.released": { jobId: string; code: string; delayMs: number };
-  "job.failed": { jobId: string; code: string; detail: string; attempt: number };
+  "job.failed": { jobId: string; code: string; detail: string; attempt: number; failure?: Failure };
   "lease.lost": { jobId: string; heldMs: number };
   "embeddings.received": {
     provider: string;

@@ -2,6 +2,7 @@ import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { openActivity } from "../activity/activity.ts";
 import type { Events } from "../activity/catalogue.ts";
+import { Failure } from "../failure/failure.ts";
 import { openLog } from "./log.ts";
 import { logActivity } from "./log-activity.ts";
 import { costInWords } from "./terminal-lines.ts";
@@ -155,6 +156,29 @@ test("what nobody expected is an error, a document that cannot succeed is a warn
   activity.say("worker.misconfigured", { code: "embed.denied", advice: "Check OPENAI_API_KEY." });
 
   expect(json().map((line) => line.level)).toEqual(["warn", "error", "warn", "error"]);
+});
+
+test("a defect's place is told, on the terminal and in JSON, and an expected failure's is not on the terminal", () => {
+  const terminal = openWorld(true);
+  const machine = openWorld(false);
+  const defect = new Failure("unexpected", { cause: new RangeError("the document's text") });
+
+  for (const { activity } of [terminal, machine]) {
+    activity.say("job.retried", { ...failed, code: "unexpected", detail: "Unexpected.", failure: defect });
+    activity.say("job.failed", { ...failed, failure: new Failure("extract.encrypted") });
+  }
+
+  expect(terminal.text()).toMatch(
+    /^job 6f2c… {2}try 1 failed: unexpected: Unexpected\.\n {4}RangeError\n {4}at .*\n(?: {4}at .*\n)*job 6f2c… {2}failed: extract\.encrypted: [^\n]*\n$/,
+  );
+  expect(machine.json()[0]).toMatchObject({
+    level: "error",
+    err: {
+      code: "unexpected",
+      cause: { type: "RangeError", stack: expect.arrayContaining([expect.any(String)]) },
+    },
+  });
+  expect(terminal.text() + machine.text()).not.toContain("document's text");
 });
 
 test("after it is told to stop, nothing is logged any more", () => {

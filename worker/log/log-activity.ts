@@ -59,7 +59,7 @@ function writeEvent<Name extends EventName>(
 ): void {
   const entry: Entry<Name> = entries[name];
   const level = typeof entry.level === "function" ? entry.level(facts) : entry.level;
-  const fields = { event: name, ...withoutTitle(facts) };
+  const fields = { event: name, ...loggable(facts) };
   if (tell === null) {
     log[level](fields, entry.message);
     return;
@@ -70,10 +70,10 @@ function writeEvent<Name extends EventName>(
   else for (const line of lines) log[shown]({ ...fields, [terminalLine]: line }, entry.message);
 }
 
-function withoutTitle(facts: Events[EventName]): object {
-  if (!("title" in facts)) return facts;
-  const { title: _, ...rest } = facts;
-  return rest;
+/** The facts without the title, which is the user's, and with the failure under pino's name for errors. */
+function loggable(facts: Events[EventName]): object {
+  const { title: _, failure, ...rest } = { title: null, failure: undefined, ...facts };
+  return failure === undefined ? rest : { ...rest, err: failure };
 }
 
 // A document that cannot succeed is its owner's matter; what nobody expected is ours.

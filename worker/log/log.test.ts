@@ -255,7 +255,7 @@ describe("on a terminal", () => {
     log.error({ err: new RangeError("the document's text") }, "worker failed");
     log.error({ err: new Failure("embed.denied") }, "worker failed");
 
-    expect(text()).toContain("worker failed   RangeError\n          at ");
+    expect(text()).toContain("worker failed   RangeError\n    at ");
     expect(text()).toMatch(/embed\.denied: The embedding provider refused the worker's key\.[^\n]*\n$/);
     expect(text()).not.toContain("document's text");
   });

@@ -51,13 +51,24 @@ function factsOf(fields: Readonly<Record<string, unknown>>): string {
 
 const plain = (value: unknown) => (typeof value === "object" ? JSON.stringify(value) : String(value));
 
-const errorFields = z.looseObject({
-  type: z.string(),
-  code: z.string().optional(),
-  message: z.string().optional(),
-  stack: z.array(z.string()).optional(),
-  kind: z.string().optional(),
-});
+type ShownError = {
+  readonly type: string;
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly stack?: string[] | undefined;
+  readonly cause?: ShownError | undefined;
+};
+const errorFields: z.ZodType<ShownError> = z.lazy(() =>
+  z.looseObject({
+    type: z.string(),
+    code: z.string().optional(),
+    message: z.string().optional(),
+    kind: z.string().optional(),
+    stack: z.array(z.string()).optional(),
+    cause: errorFields.optional().catch(undefined),
+  }),
+);
 
 function errorOf(value: unknown): string {
   const error = errorFields.safeParse(value);
@@ -65,11 +76,14 @@ function errorOf(value: unknown): string {
   return [error.data.code ?? error.data.type, error.data.message].filter(Boolean).join(": ");
 }
 
-/** Where an error nobody expected was thrown. An expected one has said enough. */
+/** What an error nobody expected comes from, and where that was thrown. An expected one has said enough. */
 function stackOf(fields: Readonly<Record<string, unknown>>): string {
   const error = errorFields.safeParse(fields.err);
   if (!error.success || (error.data.kind !== undefined && error.data.kind !== "defect")) return "";
-  return (error.data.stack ?? []).map((frame) => `          ${printable(frame)}\n`).join("");
+  let root = error.data;
+  while (root.cause !== undefined) root = root.cause;
+  const from = root === error.data ? [] : [[root.type, root.message].filter(Boolean).join(": ")];
+  return [...from, ...(root.stack ?? [])].map((line) => `    ${printable(line)}\n`).join("");
 }
 
 /** No escape sequence, line break or change of direction from a title or a file name reaches the terminal. */
