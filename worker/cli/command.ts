@@ -1,0 +1,49 @@
+// What the command line hands to a command: its words for commander, and where it reads and prints.
+// A command touches neither process.stdout nor the environment; it gets both handed over.
+import { type Command, InvalidArgumentError } from "commander";
+import type { Environment } from "../config/config.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const exitCodes = { done: 0, someFailed: 1, unusable: 2 } as const;
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+export type CommandContext = {
+  /** The settings' environment: the process's own over .env.local over .env. */
+  readonly environment: () => Environment;
+  readonly terminal: Terminal;
+  /** Says how the command ended; the last one said counts. */
+  end(code: ExitCode): void;
+};
+
+/** Adds arguments, options and what to do to a command that has its name and description already. */
+export type DefineCommand = (command: Command, context: CommandContext) => void;
+
+/** Reads a whole number within bounds; commander prints the sentence beside the option's name. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+/** Reads a number within bounds. */
+export function numberWithin(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= least && value <= most))
+      throw new InvalidArgumentError(`It must be a number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+/** Reads `a,b, c`. */
+export function commaList(text: string): string[] {
+  const items = text
+    .split(",")
+    .map((item) => item.trim())
+    .filter(Boolean);
+  if (items.length === 0) throw new InvalidArgumentError("It must name at least one, separated by commas.");
+  return items;
+}

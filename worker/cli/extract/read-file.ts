@@ -1,0 +1,63 @@
+// One file as chunks, exactly as a worker would cut it, without a database.
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import type { CutChunks } from "../../chunkers/chunker.ts";
+import type { Chunk } from "../../document/chunk.ts";
+import type { Original } from "../../document/document.ts";
+import type { Segment } from "../../document/segment.ts";
+import type { Extraction, ExtractSegments } from "../../extractors/extractor.ts";
+import { Failure } from "../../failure/failure.ts";
+
+export type Reading = {
+  readonly extract: ExtractSegments;
+  readonly cut: CutChunks;
+  readonly maxBytes: number;
+};
+
+export type ReadDocument = { readonly extraction: Extraction | null; readonly chunks: readonly Chunk[] };
+
+/** Throws Failure `source.*`, `extract.*`. Memory is that of one document's chunks. */
+export async function readFile(path: string, reading: Reading, signal: AbortSignal): Promise<ReadDocument> {
+  const original = await originalOf(path, reading.maxBytes);
+  let extraction: Extraction | null = null;
+  async function* segments(): AsyncIterable<Segment> {
+    for await (const message of reading.extract(original, signal)) {
+      if (message.kind === "extraction") extraction = message.extraction;
+      if (message.kind === "segment") yield message.segment;
+    }
+  }
+  const chunks: Chunk[] = [];
+  for await (const chunk of reading.cut(segments())) chunks.push(chunk);
+  if (chunks.length === 0) throw new Failure("extract.empty");
+  return { extraction, chunks };
+}
+
+/** The file itself, not a copy: nobody disposes of it. */
+async function originalOf(path: string, maxBytes: number): Promise<Original> {
+  const met = await stat(path).catch((cause: unknown) => {
+    throw new Failure("source.not-found", { says: "There is no file at this path.", cause });
+  });
+  if (!met.isFile()) throw new Failure("source.unsupported", { says: "The path names no file." });
+  if (met.size > maxBytes)
+    throw new Failure("source.too-large", { facts: { bytes: met.size, mostBytes: maxBytes } });
+  return {
+    path,
+    name: basename(path),
+    byteSize: met.size,
+    sha256: await hashOf(path),
+    declaredMediaType: null,
+    dispose: async () => {},
+  };
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  } catch (cause) {
+    throw new Failure("source.unreadable", { says: "The file could not be opened.", cause });
+  }
+  return hash.digest("hex");
+}

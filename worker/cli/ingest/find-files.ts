@@ -1,0 +1,127 @@
+// From what was typed to files: a file as it is, a folder with all below it, a glob.
+// A file that was named is always taken; in folders and globs, what is plainly no document is left out, counted.
+import { glob, lstat, opendir, realpath, stat } from "node:fs/promises";
+import { extname, join, resolve, sep } from "node:path";
+import { Failure } from "../../failure/failure.ts";
+
+export type FoundFile = { readonly kind: "file"; readonly path: string; readonly byteSize: number };
+export type Found =
+  | FoundFile
+  /** A path that leads nowhere, as it was typed. */
+  | { readonly kind: "missing"; readonly source: string; readonly failure: Failure }
+  /** Left out of a folder or glob; `why` is a word to count by, such as `.png`. */
+  | { readonly kind: "skipped"; readonly path: string; readonly why: string };
+
+// Folders below which nothing was written to be read by people.
+const SKIPPED_FOLDERS = new Set(["node_modules", "__pycache__"]);
+const MOST_DEPTH = 64;
+
+// Extensions whose bytes hold no text that we could read. Everything else is decided by its content.
+const NO_DOCUMENT = new Set(
+  [
+    "png jpg jpeg gif webp avif bmp ico tif tiff heic svgz psd ai",
+    "mp3 m4a aac wav flac ogg opus mp4 m4v mov avi mkv webm",
+    "zip gz tgz bz2 xz zst 7z rar tar jar war iso dmg deb rpm msi",
+    "exe dll so dylib bin o a class pyc wasm node obj lib",
+    "ttf otf woff woff2 eot sqlite sqlite3 db mdb parquet gguf safetensors onnx pt",
+  ].flatMap((line) => line.split(" ").map((extension) => `.${extension}`)),
+);
+
+/** Every file once, however many of the paths lead to it; folders in order of name. */
+export async function* findFiles(paths: readonly string[], folder: string): AsyncIterable<Found> {
+  const seen = new Set<string>();
+  for (const typed of paths) {
+    for await (const found of findOne(typed, folder)) {
+      if (found.kind === "missing") {
+        yield found;
+        continue;
+      }
+      const real = await realpath(found.path).catch(() => found.path);
+      if (seen.has(real)) continue;
+      seen.add(real);
+      yield found;
+    }
+  }
+}
+
+async function* findOne(typed: string, folder: string): AsyncIterable<Found> {
+  const path = resolve(folder, typed);
+  const met = await stat(path).catch(asMissing);
+  if (met?.isDirectory()) yield* walk(path, 0);
+  else if (met?.isFile()) yield { kind: "file", path, byteSize: met.size };
+  else if (met !== null) yield missing(typed, "The path names neither a file nor a folder.");
+  else if (/[*?[\]{}]/.test(typed)) yield* expand(typed, folder);
+  else yield missing(typed, "There is no file or folder at this path.");
+}
+
+async function* walk(folder: string, depth: number): AsyncIterable<Found> {
+  const entries = [];
+  for await (const entry of await opendir(folder)) entries.push(entry);
+  entries.sort((one, other) => (one.name < other.name ? -1 : 1));
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.name.startsWith(".") || SKIPPED_FOLDERS.has(entry.name)) continue;
+    if (entry.isDirectory()) {
+      if (depth < MOST_DEPTH) yield* walk(path, depth + 1);
+      else yield { kind: "skipped", path, why: "too deep" };
+    } else {
+      yield await judge(path);
+    }
+  }
+}
+
+async function* expand(pattern: string, folder: string): AsyncIterable<Found> {
+  const hidden = (name: string) =>
+    name
+      .split(/[/\\]/)
+      .some((part) => (part.startsWith(".") && !/^\.{1,2}$/.test(part)) || SKIPPED_FOLDERS.has(part));
+  const names: string[] = [];
+  for await (const name of glob(pattern, { cwd: folder })) if (!hidden(name)) names.push(name);
+  let files = 0;
+  for (const name of names.sort()) {
+    const path = resolve(folder, name);
+    if ((await stat(path).catch(asMissing))?.isDirectory()) continue;
+    files += 1;
+    yield await judge(path);
+  }
+  if (files === 0) yield missing(pattern, "No file matches this pattern.");
+}
+
+async function judge(path: string): Promise<Found> {
+  const extension = extname(path).toLowerCase();
+  if (NO_DOCUMENT.has(extension)) return { kind: "skipped", path, why: extension };
+  const met = await stat(path).catch(asMissing);
+  if (met === null) {
+    const link = await lstat(path).catch(asMissing);
+    return { kind: "skipped", path, why: link === null ? "gone meanwhile" : "broken link" };
+  }
+  // A link to a folder is not followed: it may lead back up.
+  if (!met.isFile())
+    return { kind: "skipped", path, why: met.isDirectory() ? "link to a folder" : "no file" };
+  if (met.size === 0) return { kind: "skipped", path, why: "empty" };
+  return { kind: "file", path, byteSize: met.size };
+}
+
+function missing(source: string, says: string): Found {
+  return {
+    kind: "missing",
+    source,
+    failure: new Failure("source.not-found", { says, facts: { path: source } }),
+  };
+}
+
+function asMissing(thrown: unknown): null {
+  const code = (thrown as NodeJS.ErrnoException).code;
+  if (code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP" || code === "ENAMETOOLONG") return null;
+  throw new Failure("source.unreadable", {
+    says: "The operating system does not let us read this path.",
+    cause: thrown,
+    facts: { errno: code },
+  });
+}
+
+/** The path as people know it: relative to where they stand when it is below. */
+export function shownPath(path: string, folder: string): string {
+  const start = folder.endsWith(sep) ? folder : folder + sep;
+  return path.startsWith(start) ? path.slice(start.length) : path;
+}

@@ -1,0 +1,104 @@
+// Progress of an ingest on stderr: bars that move where there is a terminal, one line a document elsewhere.
+import { basename } from "node:path";
+import type { JobRow } from "../job-row.ts";
+import { clip, type Stream, widthOf } from "../terminal.ts";
+import { counted } from "../words.ts";
+import type { IngestWatcher } from "./ingest-files.ts";
+
+const MOST_BARS = 8;
+const BAR_CELLS = 24;
+const CLEAR_BELOW = "\u001b[0J";
+
+/** `end` wipes the bars, so that what is printed next stands alone. */
+export function openProgress(stream: Stream): IngestWatcher & { end(): void } {
+  const board = stream.isTTY === true ? openBoard(stream) : null;
+  const line = (text: string) => {
+    board?.wipe();
+    stream.write(`${clip(text, stream.isTTY === true ? widthOf(stream) : 500)}\n`);
+    board?.draw();
+  };
+  let found = 0;
+  let isAll = false;
+  let ended = 0;
+  let active: readonly { readonly row: JobRow; readonly path: string }[] = [];
+  const redraw = () => board?.show(boardLines({ found, isAll, ended, active }));
+  return {
+    found(files, all) {
+      found = files;
+      isAll = all;
+      redraw();
+    },
+    progressed(jobs) {
+      active = jobs.filter(({ row }) => row.status === "processing" || row.error_code !== null);
+      redraw();
+    },
+    ended(path, row) {
+      ended += 1;
+      line(
+        `done    ${basename(path)}  ${counted(row.processed_chunks, "chunk")}, ${row.reused_chunks} reused`,
+      );
+    },
+    failed(file) {
+      ended += 1;
+      line(`failed  ${file.source}  ${file.code}: ${file.message}`);
+    },
+    notice: line,
+    end: () => board?.wipe(),
+  };
+}
+
+type Picture = {
+  readonly found: number;
+  readonly isAll: boolean;
+  readonly ended: number;
+  readonly active: readonly { readonly row: JobRow; readonly path: string }[];
+};
+
+function boardLines({ found, isAll, ended, active }: Picture): string[] {
+  const total = isAll ? counted(found, "document") : `${found}… documents`;
+  const jobs = active.slice(0, MOST_BARS).map(({ row, path }) => {
+    const name = clip(basename(path), 28).padEnd(28);
+    return `  ${name} ${bar(row.processed_chunks, row.total_chunks)} ${stateOf(row)}`;
+  });
+  const more = active.length > MOST_BARS ? [`  and ${active.length - MOST_BARS} more`] : [];
+  return [`${bar(ended, found)} ${ended}/${total}`, ...jobs, ...more];
+}
+
+function stateOf(row: JobRow): string {
+  if (row.status === "queued") return `waits for another try after ${row.error_code}`;
+  if (row.total_chunks === null)
+    return row.processed_chunks === 0 ? (row.stage ?? "starting") : counted(row.processed_chunks, "chunk");
+  return `${row.processed_chunks}/${counted(row.total_chunks, "chunk")}`;
+}
+
+/** Without a total nobody knows how far it is: the bar stays empty. */
+function bar(done: number, total: number | null): string {
+  const share = total === null || total === 0 ? 0 : Math.min(1, done / total);
+  const full = Math.floor(share * BAR_CELLS);
+  return `[${"█".repeat(full)}${"░".repeat(BAR_CELLS - full)}]`;
+}
+
+/** Lines at the bottom of the terminal that are drawn over again. */
+function openBoard(stream: Stream) {
+  let lines: readonly string[] = [];
+  let drawn = 0;
+  const wipe = () => {
+    if (drawn > 0) stream.write(`\u001b[${drawn}A\r${CLEAR_BELOW}`);
+    drawn = 0;
+  };
+  const draw = () => {
+    // A line that wraps would make the count of lines wrong.
+    for (const line of lines) stream.write(`${clip(line, widthOf(stream) - 1)}\n`);
+    drawn = lines.length;
+  };
+  return {
+    wipe,
+    draw,
+    show(next: readonly string[]) {
+      if (drawn === next.length && next.every((line, place) => line === lines[place])) return;
+      wipe();
+      lines = next;
+      draw();
+    },
+  };
+}

@@ -1,0 +1,48 @@
+// rag jobs: the list, newest first.
+import { type CommandContext, type DefineCommand, exitCodes, wholeNumber } from "./command.ts";
+import { addFilterOptions, type FilterOptions, filterOf } from "./job-filter.ts";
+import { type JobRow, listJobs, MOST_ROWS } from "./job-row.ts";
+import { withParts } from "./open.ts";
+import { clip, type Style, type Terminal, table, widthOf } from "./terminal.ts";
+import { ago, nameOf } from "./words.ts";
+
+type Options = FilterOptions & { readonly json?: boolean; readonly limit: number };
+
+export const defineJobs: DefineCommand = (command, context) => {
+  addFilterOptions(command)
+    .option("--limit <n>", "most jobs", wholeNumber(1, MOST_ROWS), 20)
+    .action((options: Options) => jobs(options, context));
+};
+
+async function jobs(options: Options, context: CommandContext): Promise<void> {
+  const { terminal } = context;
+  const rows = await withParts(context, ({ database }) =>
+    listJobs(database.call, filterOf(options), options.limit),
+  );
+  if (options.json) for (const row of rows) terminal.record(row);
+  else if (rows.length === 0) terminal.note("No job fits.");
+  else printJobs(rows, terminal);
+  context.end(exitCodes.done);
+}
+
+function printJobs(rows: readonly JobRow[], terminal: Terminal): void {
+  const { style } = terminal;
+  const header = ["JOB", "STATUS", "AGE", "CHUNKS", "DOCUMENT", ""].map((word) => style("dim", word));
+  const lines = rows.map((row) => [
+    row.id.slice(0, 8),
+    style(colourOf(row), row.stage === null ? row.status : `${row.status}: ${row.stage}`),
+    ago((Date.now() - row.submitted_at.getTime()) / 1000),
+    row.total_chunks === null ? String(row.processed_chunks) : `${row.processed_chunks}/${row.total_chunks}`,
+    clip(row.kind === "document" ? nameOf(row.title, row.source_uri) : row.kind, 40),
+    row.error_code === null ? "" : clip(`${row.error_code}: ${row.error_detail ?? ""}`, errorWidth(terminal)),
+  ]);
+  for (const line of table([header, ...lines])) terminal.say(line);
+}
+
+const errorWidth = (terminal: Terminal) => Math.max(30, widthOf(terminal.stdout) - 90);
+
+function colourOf(row: JobRow): Style {
+  if (row.status === "failed") return "red";
+  if (row.status === "complete") return "green";
+  return row.status === "processing" ? "cyan" : "dim";
+}

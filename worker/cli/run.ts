@@ -1,0 +1,126 @@
+// The command line: one row a command, and the one place that turns a failure into a sentence and an exit code.
+// Only the file of the command that was asked for is loaded, so that `rag --help` answers at once.
+import { Command, CommanderError } from "commander";
+import { environmentOf } from "../config/config.ts";
+import { adviseOperator, describeFailure } from "../failure/describe.ts";
+import type { Failure } from "../failure/failure.ts";
+import { failureFromUnknown } from "../failure/from-unknown.ts";
+import { type CommandContext, type DefineCommand, type ExitCode, exitCodes } from "./command.ts";
+import { openProcessTerminal, type Terminal } from "./terminal.ts";
+
+type Row = { readonly says: string; readonly load: () => Promise<DefineCommand> };
+
+const commands: Readonly<Record<string, Row>> = {
+  worker: {
+    says: "poll the queue and work until SIGTERM or SIGINT",
+    load: async () => (await import("./worker.ts")).defineWorker,
+  },
+  ingest: {
+    says: "put files, folders or globs into the queue",
+    load: async () => (await import("./ingest.ts")).defineIngest,
+  },
+  extract: {
+    says: "read and cut files without a database, to see what would be embedded",
+    load: async () => (await import("./extract.ts")).defineExtract,
+  },
+  search: {
+    says: "find passages by words and meaning",
+    load: async () => (await import("./search.ts")).defineSearch,
+  },
+  status: {
+    says: "counts, rates and the oldest job of the queue",
+    load: async () => (await import("./status.ts")).defineStatus,
+  },
+  jobs: { says: "list jobs, newest first", load: async () => (await import("./jobs.ts")).defineJobs },
+  job: {
+    says: "one job: its stages, errors, cost and why it waits",
+    load: async () => (await import("./job.ts")).defineJob,
+  },
+  retry: {
+    says: "put failed or cancelled jobs back into the queue",
+    load: async () => (await import("./retry.ts")).defineRetry,
+  },
+  cancel: {
+    says: "cancel jobs that wait or run",
+    load: async () => (await import("./cancel.ts")).defineCancel,
+  },
+  migrate: {
+    says: "bring the database schema up to date",
+    load: async () => (await import("./migrate.ts")).defineMigrate,
+  },
+  doctor: {
+    says: "check everything, and say what to do about what is wrong",
+    load: async () => (await import("./doctor.ts")).defineDoctor,
+  },
+};
+
+/** Runs one command line (without the program's own name) and answers the exit code. Never throws. */
+export async function run(
+  argv: readonly string[],
+  terminal: Terminal = openProcessTerminal(),
+): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.done;
+  const context: CommandContext = {
+    terminal,
+    environment: () => environmentOf(process.cwd(), process.env),
+    end: (said) => {
+      code = said;
+    },
+  };
+  try {
+    const program = await buildProgram(argv, context);
+    await program.parseAsync(argv.length === 0 ? ["--help"] : [...argv], { from: "user" });
+    return code;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.done : exitCodes.unusable;
+    return report(failureFromUnknown(thrown), argv, context);
+  }
+}
+
+async function buildProgram(argv: readonly string[], context: CommandContext): Promise<Command> {
+  const { stdout, stderr } = context.terminal;
+  const program = new Command("rag")
+    .description("Turns documents and transcripts into searchable, cited vectors in Postgres.")
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
+    .addHelpText(
+      "after",
+      "\nEvery command has --help and --json. First steps: npm run demo, then rag doctor.",
+    );
+  const wanted = argv[0] === "help" ? argv[1] : argv[0];
+  for (const [name, row] of Object.entries(commands)) {
+    // A subcommand takes over exitOverride and the output, so it must be made after they are set.
+    const command = program.command(name).description(row.says);
+    if (name !== wanted) continue;
+    command.option("--json", "one JSON object a line on stdout, logs on stderr");
+    command.showHelpAfterError(`(rag ${name} --help shows what there is)`);
+    (await row.load())(command, context);
+  }
+  return program;
+}
+
+/** Prints what went wrong, once; with --json on stdout too, so that a script finds the code. */
+function report(failure: Failure, argv: readonly string[], context: CommandContext): ExitCode {
+  const { terminal } = context;
+  const debug = wantsStack(context);
+  terminal.note(`rag: ${adviseOperator(failure)}${codeOf(failure)}`);
+  if (argv.includes("--json"))
+    terminal.record({ error: { code: failure.code, message: describeFailure(failure) } });
+  if (debug)
+    for (let at: unknown = failure; at instanceof Error; at = at.cause) terminal.note(String(at.stack));
+  else if (failure.kind === "defect")
+    terminal.note(`${String(failure.cause)}\nLOG_LEVEL=debug shows where it came from.`);
+  return failure.kind === "permanent" || failure.kind === "defect"
+    ? exitCodes.someFailed
+    : exitCodes.unusable;
+}
+
+const codeOf = (failure: Failure) => (failure.code === "usage.invalid" ? "" : ` [${failure.code}]`);
+
+function wantsStack(context: CommandContext): boolean {
+  try {
+    return ["debug", "trace"].includes(context.environment().LOG_LEVEL ?? "");
+  } catch {
+    return false; // The files that say so may be what could not be read.
+  }
+}
