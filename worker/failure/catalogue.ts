@@ -261,6 +261,11 @@ export const catalogue = {
     "The worker is shutting down; the job goes on elsewhere.",
     "Released on SIGTERM or SIGINT without counting the attempt.",
   ),
+  "worker.absent": entry(
+    "waiting",
+    "No worker is running. The jobs wait in the queue until one is started.",
+    "No worker gave a sign of life on this database. Start one with: npm run worker:rag",
+  ),
   "config.invalid": entry(
     "misconfigured",
     "The worker's configuration is not valid.",
