@@ -13,6 +13,7 @@ import { openOwnerSocket } from "./embedded-socket.ts";
 import { layDataFolder } from "./embedded-template.ts";
 import type { Request } from "./embedded-wire.ts";
 import { type Arguments, checkCall } from "./function-call.ts";
+import { openGate } from "./gate.ts";
 import { MIGRATIONS_FOLDER, migrate } from "./migrate.ts";
 import type { SqlSession } from "./sql-session.ts";
 import { openTurns } from "./turns.ts";
@@ -55,8 +56,6 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
   let seat: Promise<Seat> | null = null;
-  let closed: Promise<void> | null = null;
-  const underWay = new Set<Promise<unknown>>();
 
   const seated = async <Result>(work: (seat: Seat) => Promise<Result>): Promise<Result> => {
     for (let owners = 1; ; owners += 1) {
@@ -70,16 +69,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
       }
     }
   };
-  const tracked = async <Result>(work: (seat: Seat) => Promise<Result>): Promise<Result> => {
-    if (closed !== null) throw new Failure("worker.stopping", { says: "The database connection is closed." });
-    const running = seated(work);
-    underWay.add(running);
-    try {
-      return await running;
-    } finally {
-      underWay.delete(running);
-    }
-  };
+  const gate = openGate();
+  const tracked = <Result>(work: (seat: Seat) => Promise<Result>) => gate.enter(() => seated(work));
 
   await tracked(async () => {});
   return {
@@ -95,14 +86,11 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
       script: (sql) => tracked((current) => current.session.script(sql)),
       transaction: (work) => tracked((current) => current.session.transaction(work)),
     },
-    close() {
-      closed ??= (async () => {
-        await Promise.allSettled(underWay);
+    close: () =>
+      gate.close(async () => {
         const last = await seat?.catch(() => null);
         await last?.close();
-      })();
-      return closed;
-    },
+      }),
   };
 }
 

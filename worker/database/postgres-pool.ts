@@ -4,6 +4,7 @@
 import type { Socket } from "node:net";
 import postgres, { type Sql } from "postgres";
 import { Failure } from "../failure/failure.ts";
+import { openGate } from "./gate.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
 import { connectSocket } from "./postgres-socket.ts";
 import { final } from "./retrying.ts";
@@ -40,9 +41,7 @@ const KEEP_ALIVE_SECONDS = 20;
 export function openPool(options: PoolOptions): PostgresPool {
   const idle: Connection[] = Array.from({ length: options.poolMax }, () => openConnection(options));
   const waiting = new Set<(connection: Connection) => void>();
-  let lent = 0;
-  let closing: (() => void) | null = null;
-  let closed: Promise<void> | null = null;
+  const gate = openGate();
 
   const take = (signal: AbortSignal | undefined): Promise<Connection> => {
     const free = idle.pop(); // The last one used: the others may go idle and close.
@@ -78,12 +77,9 @@ export function openPool(options: PoolOptions): PostgresPool {
   };
 
   return {
-    async use(work, signal) {
-      if (closed !== null)
-        throw new Failure("worker.stopping", { says: "The database connection is closed." });
-      signal?.throwIfAborted();
-      lent += 1;
-      try {
+    use: (work, signal) =>
+      gate.enter(async () => {
+        signal?.throwIfAborted();
         const connection = await take(signal);
         try {
           return await work(connection);
@@ -93,18 +89,11 @@ export function openPool(options: PoolOptions): PostgresPool {
         } finally {
           giveBack(connection);
         }
-      } finally {
-        lent -= 1;
-        if (lent === 0) closing?.();
-      }
-    },
-    close() {
-      closed ??= (async () => {
-        if (lent > 0) await new Promise<void>((resolve) => (closing = resolve));
+      }),
+    close: () =>
+      gate.close(async () => {
         await Promise.all(idle.map((connection) => connection.sql.end({ timeout: 5 })));
-      })();
-      return closed;
-    },
+      }),
   };
 }
 

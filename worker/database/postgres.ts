@@ -12,6 +12,7 @@ import {
   type Signature,
   writeCall,
 } from "./function-call.ts";
+import { openGate } from "./gate.ts";
 import { readAddress } from "./postgres-address.ts";
 import { type Backend, cancelStatement } from "./postgres-cancel.ts";
 import { type Connection, openPool, type PostgresPool } from "./postgres-pool.ts";
@@ -39,6 +40,7 @@ const CANCEL_GRACE_MS = 5000;
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
   const address = readAddress(options.url);
   const pool = openPool({ ...options, address });
+  const gate = openGate();
   const signatures = rememberSignatures(pool);
   const callMs = (options.callTimeoutSeconds ?? CALL_SECONDS) * 1000;
 
@@ -68,9 +70,9 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     describes: address.describes,
     call: async (name, args, { signal } = {}) => {
       const checked = checkCall(name, args);
-      return retrying(() => callOnce(name, checked, signal), signal);
+      return gate.enter(() => retrying(() => callOnce(name, checked, signal), signal));
     },
-    close: () => pool.close(),
+    close: () => gate.close(() => pool.close()),
   };
 }
 

@@ -8,6 +8,7 @@ import { Failure } from "../failure/failure.ts";
 import { sleep } from "../timing/durations.ts";
 import type { Database } from "./database.ts";
 import { type Arguments, checkCall } from "./function-call.ts";
+import { openGate } from "./gate.ts";
 import { retrying } from "./retrying.ts";
 import { failureFromFacts } from "./sqlstate.ts";
 
@@ -37,7 +38,7 @@ export async function openSupabase(options: SupabaseOptions): Promise<Database> 
     global: { headers: { "User-Agent": USER_AGENT }, fetch: fetchPlainly },
   });
   const closing = new AbortController();
-  const underWay = new Set<Promise<unknown>>();
+  const gate = openGate();
 
   const call = async (name: string, args: Arguments, signal: AbortSignal | undefined): Promise<unknown> => {
     for (;;) {
@@ -55,19 +56,12 @@ export async function openSupabase(options: SupabaseOptions): Promise<Database> 
     transport: "supabase",
     describes: `supabase ${host}`,
     call: async (name, args, { signal } = {}) => {
-      if (closing.signal.aborted)
-        throw new Failure("worker.stopping", { says: "The database connection is closed." });
-      const answer = call(name, checkCall(name, args), signal);
-      underWay.add(answer);
-      try {
-        return await answer;
-      } finally {
-        underWay.delete(answer);
-      }
+      const checked = checkCall(name, args);
+      return gate.enter(() => call(name, checked, signal));
     },
-    async close() {
+    close() {
       closing.abort();
-      await Promise.allSettled(underWay);
+      return gate.close(async () => {});
     },
   };
 }
