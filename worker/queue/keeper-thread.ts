@@ -4,7 +4,7 @@ import type { Database } from "../database/database.ts";
 import { openDatabase } from "../database/open-database.ts";
 import type { Lease } from "../document/lease.ts";
 import { sleep } from "../timing/durations.ts";
-import { keepLeases, renewalMs } from "./keep-leases.ts";
+import { keepLeases, Lateness, renewalMs } from "./keep-leases.ts";
 
 export type KeeperThreadData = {
   readonly connection: Parameters<typeof openDatabase>[0];
@@ -20,6 +20,7 @@ export type KeeperCommand =
 
 const data = workerData as KeeperThreadData; // SAFETY: written by openLeaseKeeper, whose type this is.
 const stopping = new AbortController();
+const lateness = new Lateness(data.leaseSeconds);
 let held: readonly Lease[] = [];
 
 parentPort?.on("message", (command: KeeperCommand) => {
@@ -32,7 +33,7 @@ while (!stopping.signal.aborted) {
   try {
     database ??= await openDatabase(data.connection);
     const lost = await keepLeases(database.call, held, data);
-    tell({ kind: "renewed", lost });
+    tell({ kind: "renewed", lost, lateMs: lateness.renewed() });
     await sleep(renewalMs(data.leaseSeconds), stopping.signal);
   } catch {
     tell({ kind: "failed" });

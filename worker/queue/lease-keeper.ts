@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import type { Activity } from "../activity/activity.ts";
 import type { Lease } from "../document/lease.ts";
 import type { SqlCall } from "../document/sql-call.ts";
-import { type KeepOptions, keepLeases, renewalMs } from "./keep-leases.ts";
+import { type KeepOptions, keepLeases, Lateness, renewalMs } from "./keep-leases.ts";
 import type { KeeperMessage, KeeperThreadData } from "./keeper-thread.ts";
 
 export type LeaseKeeper = {
@@ -27,13 +27,9 @@ export type LeaseKeeperOptions = KeepOptions & {
 export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<LeaseKeeper> {
   const held = new Map<string, { readonly lease: Lease; readonly lost: () => void }>();
   let renewedAt: number | null = null;
-  const renewed = (lost: readonly string[]) => {
-    const now = performance.now();
-    const limitMs = options.leaseSeconds * 1000;
-    if (renewedAt !== null && now - renewedAt > limitMs) {
-      options.activity.say("leases.late", { lateMs: Math.round(now - renewedAt - limitMs) });
-    }
-    renewedAt = now;
+  const renewed = (lost: readonly string[], lateMs: number) => {
+    renewedAt = performance.now();
+    if (lateMs > 0) options.activity.say("leases.late", { lateMs });
     if (held.size > 0) options.activity.say("leases.kept", { held: held.size, lost: lost.length });
     for (const token of lost) held.get(token)?.lost();
   };
@@ -55,21 +51,19 @@ export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<Leas
 }
 
 type Engine = { changed(held: readonly Lease[]): void; stop(): Promise<void> };
+type Renewed = (lost: readonly string[], lateMs: number) => void;
 type Held = ReadonlyMap<string, { readonly lease: Lease }>;
 
-function keepHere(
-  options: LeaseKeeperOptions,
-  held: Held,
-  renewed: (lost: readonly string[]) => void,
-): Engine {
+function keepHere(options: LeaseKeeperOptions, held: Held, renewed: Renewed): Engine {
   let renewal: Promise<void> = Promise.resolve();
   let busy = false;
+  const lateness = new Lateness(options.leaseSeconds);
   const renew = () => {
     if (busy) return;
     busy = true;
     const leases = [...held.values()].map((entry) => entry.lease);
     renewal = keepLeases(options.call, leases, options)
-      .then(renewed)
+      .then((lost) => renewed(lost, lateness.renewed()))
       // The next renewal tries again; leaseAgeMs shows how long it has been.
       .catch(() => {})
       .finally(() => {
@@ -91,7 +85,7 @@ function keepHere(
 async function keepInThread(
   options: LeaseKeeperOptions,
   connection: KeeperThreadData["connection"],
-  renewed: (lost: readonly string[]) => void,
+  renewed: Renewed,
 ): Promise<Engine> {
   const data: KeeperThreadData = {
     connection,
@@ -111,7 +105,7 @@ async function keepInThread(
     thread = new Worker(new URL("./keeper-thread.ts", import.meta.url), { workerData: data, env: {} });
     thread.unref();
     thread.on("message", (message: KeeperMessage) => {
-      if (message.kind === "renewed") renewed(message.lost);
+      if (message.kind === "renewed") renewed(message.lost, message.lateMs);
       first();
     });
     thread.on("error", (thrown) => options.activity.say("keeper.died", { thrown: thrown.name }));

@@ -15,6 +15,7 @@ describeWith("postgres", "races", () => {
   let sql: postgres.Sql;
   let embedding: EmbeddingServer;
   let workers: WorkerProcess[];
+  let stopReading = () => {};
 
   beforeEach(async () => {
     database = await freshDatabase();
@@ -26,6 +27,7 @@ describeWith("postgres", "races", () => {
     workers = [];
   });
   afterEach(async () => {
+    stopReading();
     await endAll(workers);
     await embedding.close();
     await sql.end({ timeout: 1 });
@@ -63,6 +65,9 @@ describeWith("postgres", "races", () => {
   const watchReaders = (documentId: string, whole: ReadonlySet<string>) => {
     const seen = new Set<string>();
     let on = true;
+    stopReading = () => {
+      on = false;
+    };
     const running = (async () => {
       while (on) {
         const rows = await live(documentId);
@@ -140,7 +145,9 @@ describeWith("postgres", "races", () => {
       select public.rag_enqueue(jsonb_build_object('external_id', 'd' || n, 'content', 'Document ' || n || ' tells one small thing.'))
       from generate_series(1, 1000) n`;
 
-    const four = ["a", "b", "c", "d"].map((id) => start(id, { RAG_JOB_CONCURRENCY: "8" }, "--once"));
+    const four = ["a", "b", "c", "d"].map((id) =>
+      start(id, { RAG_JOB_CONCURRENCY: "8", RAG_LEASE_SECONDS: "30" }, "--once"),
+    );
     expect(await Promise.all(four.map((worker) => worker.ended))).toEqual([0, 0, 0, 0]);
 
     const rows =

@@ -28,7 +28,7 @@ export type WorkerSetting = {
 
 /** The settings under which every race runs: short leases and polls, chunks of one paragraph. */
 export const raceSettings = {
-  RAG_LEASE_SECONDS: "2",
+  RAG_LEASE_SECONDS: "3",
   RAG_POLL_INTERVAL_MS: "300",
   RAG_EMBEDDING_MODEL: "stand-in",
   RAG_EMBEDDING_DIMENSIONS: "8",
