@@ -12,7 +12,7 @@ export type KeeperThreadData = {
   readonly leaseSeconds: number;
 };
 export type KeeperMessage =
-  | { readonly kind: "renewed"; readonly lost: readonly string[] }
+  | { readonly kind: "renewed"; readonly lost: readonly string[]; readonly lateMs: number }
   | { readonly kind: "failed" };
 export type KeeperCommand =
   | { readonly kind: "held"; readonly held: readonly Lease[] }
