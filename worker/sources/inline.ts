@@ -17,6 +17,7 @@ const partAnswer = z
     upload: z.string(),
     part: z.number().int().min(0),
     parts: z.number().int().min(1),
+    byte_size: z.number().int().min(0),
     bytes: z.string(),
   })
   .nullable();
@@ -32,9 +33,9 @@ export function openInlineSource(options: CopyLimits & { readonly call: SqlCall 
 }
 
 /**
- * Stores a file's bytes for one document, part by part in order, as an upload named by their hash: repeated
- * after a crash it is the same upload, and readers see none whose parts are not all there.
- * Throws `source.changed` when the file changes meanwhile, and `database.*`.
+ * Stores a file's bytes for one document, part by part in order, as an upload named by their hash. Safe to
+ * repeat, also after a crash in the middle: what is stored already stays. Readers see an upload only when all
+ * its parts are there. Throws `source.changed` when the file changes meanwhile, and `database.*`.
  */
 export async function storeOriginal(
   call: SqlCall,
@@ -45,21 +46,20 @@ export async function storeOriginal(
   const file = await open(filePath, "r");
   try {
     const { size } = await file.stat();
-    const upload = await hashOf(file, size, signal);
-    const parts = countParts(size);
-    const sent = createHash("sha256");
-    for await (const { part, bytes } of partsOf(file, size, signal)) {
-      sent.update(bytes);
-      // Without its last part an upload of mixed content is never read.
-      if (part === parts - 1 && sent.digest("hex") !== upload) throw new Failure("source.changed");
-      const args = {
-        p_document_id: documentId,
-        p_upload: upload,
-        p_part: part,
-        p_parts: parts,
-        p_bytes: bytes.toString("base64"),
-      };
+    const whole = createHash("sha256");
+    const hashes: string[] = [];
+    for await (const bytes of partsOf(file, size, signal)) {
+      whole.update(bytes);
+      hashes.push(sha256(bytes));
+    }
+    const upload = { p_document_id: documentId, p_upload: whole.digest("hex"), p_parts: hashes.length };
+    let part = 0;
+    for await (const bytes of partsOf(file, size, signal)) {
+      // Bytes that are not those of the name would stay under it for good.
+      if (sha256(bytes) !== hashes[part]) throw new Failure("source.changed");
+      const args = { ...upload, p_part: part, p_bytes: bytes.toString("base64") };
       await call("rag_store_original", args, signal ? { signal } : {});
+      part += 1;
     }
     if ((await file.stat()).size !== size) throw new Failure("source.changed");
   } finally {
@@ -67,24 +67,18 @@ export async function storeOriginal(
   }
 }
 
-const countParts = (size: number) => Math.max(1, Math.ceil(size / PART_BYTES));
-
-async function hashOf(file: FileHandle, size: number, signal: AbortSignal | undefined): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const { bytes } of partsOf(file, size, signal)) hash.update(bytes);
-  return hash.digest("hex");
-}
-
-/** Yields one buffer again and again: use each before asking for the next. Throws `source.changed`. */
-async function* partsOf(file: FileHandle, size: number, signal: AbortSignal | undefined) {
-  const buffer = Buffer.allocUnsafe(PART_BYTES);
-  for (let part = 0; part < countParts(size); part += 1) {
+/** Yields one buffer again and again: use each before asking for the next. An empty file has one empty part. */
+async function* partsOf(file: FileHandle, size: number, signal?: AbortSignal): AsyncIterable<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(size, PART_BYTES));
+  for (let start = 0; start === 0 || start < size; start += PART_BYTES) {
     signal?.throwIfAborted();
-    const bytes = buffer.subarray(0, Math.min(PART_BYTES, size - part * PART_BYTES));
-    await readExactly(file, bytes, part * PART_BYTES);
-    yield { part, bytes };
+    const bytes = buffer.subarray(0, Math.min(PART_BYTES, size - start));
+    await readExactly(file, bytes, start);
+    yield bytes;
   }
 }
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 async function readExactly(file: FileHandle, into: Uint8Array, position: number): Promise<void> {
   let filled = 0;
@@ -100,34 +94,40 @@ async function* readParts(
   options: CopyLimits & { readonly call: SqlCall },
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  let parts = 1;
-  // The newest whole upload, chosen with the first part and kept for the others.
-  let upload: string | null = null;
-  for (let part = 0; part < parts; part += 1) {
-    const answer = await options.call(
-      "rag_read_original",
-      { p_document_id: documentId, p_upload: upload, p_part: part },
-      { signal },
-    );
-    const found = decodePart(answer, part);
-    if (part === 0) ({ parts, upload } = found);
-    if (found.parts !== parts) throw new Failure("source.changed");
-    // All parts but the last are full, so that the first answer tells the least size of the whole.
-    if (part === 0) refuseTooLarge((parts - 1) * PART_BYTES, options);
+  // The first answer chooses the newest complete upload; the others are asked for by its name, so that an
+  // upload that arrives meanwhile is never mixed in.
+  let first: Part | null = null;
+  let total = 0;
+  for (let part = 0; part < (first?.parts ?? 1); part += 1) {
+    const args = { p_document_id: documentId, p_upload: first?.upload ?? null, p_part: part };
+    const found = decodePart(await options.call("rag_read_original", args, { signal }), part);
+    // Gone before the first part: never stored. Gone later: dropped while we read.
+    if (found === null) throw new Failure(first === null ? "source.not-found" : "source.changed");
+    first ??= found;
+    refuseTooLarge(first.byteSize, options);
+    if (found.upload !== first.upload || found.parts !== first.parts) throw unreadableAnswer(part);
+    total += found.bytes.byteLength;
     yield found.bytes;
   }
+  if (total !== first?.byteSize) throw new Failure("source.changed");
 }
 
-function decodePart(answer: unknown, part: number): { upload: string; parts: number; bytes: Buffer } {
+type Part = {
+  readonly upload: string;
+  readonly parts: number;
+  readonly byteSize: number;
+  readonly bytes: Buffer;
+};
+
+function decodePart(answer: unknown, part: number): Part | null {
   const parsed = partAnswer.safeParse(answer);
-  if (!parsed.success || (parsed.data !== null && parsed.data.part !== part)) throw unreadableAnswer(part);
-  // Gone before the first part: never stored. Gone later: dropped or replaced while we read.
-  if (parsed.data === null) throw new Failure(part === 0 ? "source.not-found" : "source.changed");
-  const { upload, bytes: base64, parts } = parsed.data;
+  if (!parsed.success) throw unreadableAnswer(part);
+  if (parsed.data === null) return null;
+  const { bytes: base64, byte_size: byteSize, upload, parts } = parsed.data;
   const bytes = Buffer.from(base64, "base64");
-  // Buffer skips what is not base64, which would lose bytes silently. Postgres breaks lines at 76 characters.
-  if (bytes.toString("base64") !== base64.replaceAll("\n", "")) throw unreadableAnswer(part);
-  return { upload, parts, bytes };
+  // Buffer skips what is not base64, which would lose bytes silently.
+  if (parsed.data.part !== part || bytes.toString("base64") !== base64) throw unreadableAnswer(part);
+  return { upload, parts, byteSize, bytes };
 }
 
 const unreadableAnswer = (part: number) =>

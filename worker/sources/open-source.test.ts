@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,7 +24,13 @@ const open = (changes: Partial<SourcesOptions> = {}) =>
     maxBytes: MOST_BYTES,
     documentRoot: base,
     storage: null,
-    call: async () => ({ part: 0, parts: 1, bytes: Buffer.from("inline!").toString("base64") }),
+    call: async () => ({
+      upload: "u",
+      part: 0,
+      parts: 1,
+      byte_size: 7,
+      bytes: Buffer.from("inline!").toString("base64"),
+    }),
     ...changes,
   });
 
@@ -108,6 +114,18 @@ test("copies that a crash left a day ago are swept at the start, younger ones an
 
   expect((await readdir(copies)).sort()).toEqual(["other", "rag-original-new"]);
 });
+
+test.skipIf(process.platform === "win32")(
+  "a temporary folder that others may change stops the start",
+  async () => {
+    await mkdir(join(base, "shared"));
+    await chmod(join(base, "shared"), 0o777);
+    await symlink(base, join(base, "link"));
+
+    for (const tempDir of [join(base, "shared"), join(base, "link")])
+      await expect(open({ tempDir })).rejects.toMatchObject({ code: "config.invalid" });
+  },
+);
 
 test("a temporary folder that is gone is told, not swallowed", async () => {
   const limits = { tempDir: join(base, "gone"), maxBytes: 1 };

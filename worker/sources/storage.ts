@@ -79,7 +79,7 @@ async function download(
 ) {
   const waiting = patience(options, signal);
   try {
-    const object = storageClient(options, waiting.signal).from(address.bucket);
+    const object = (await storageClient(options, waiting.signal)).from(address.bucket);
     const answer = await object.info(address.path);
     if (answer.error) throw answer.error;
     const info = objectInfo.parse(answer.data);
@@ -124,7 +124,8 @@ async function seesAnyBucket(options: StorageAccess, signal: AbortSignal): Promi
   const waiting = patience(options, signal);
   try {
     return await retrying(options, waiting.signal, async () => {
-      const { data, error } = await storageClient(options, waiting.signal).listBuckets({ limit: 1 });
+      const client = await storageClient(options, waiting.signal);
+      const { data, error } = await client.listBuckets({ limit: 1 });
       if (error) throw storageFailure(error);
       return data.length > 0;
     });

@@ -2,7 +2,7 @@
 // A copy belongs to one job; whoever holds the Original disposes of it. After a crash nobody does, so
 // copies that are a day old are swept when the sources are opened.
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Original } from "../document/document.ts";
 import { Failure } from "../failure/failure.ts";
@@ -74,9 +74,13 @@ export function refuseTooLarge(byteSize: number, limits: Pick<CopyLimits, "maxBy
     throw new Failure("source.too-large", { facts: { bytes: byteSize, mostBytes: limits.maxBytes } });
 }
 
-/** Makes the folder for copies and removes what crashed workers left there more than a day ago. */
+/**
+ * Makes the folder for copies and removes what crashed workers left there more than a day ago.
+ * Throws `config.invalid` when somebody else could put their files in the place of our copies.
+ */
 export async function prepareTempDir(tempDir: string): Promise<void> {
   await mkdir(tempDir, { recursive: true, mode: 0o700 });
+  await refuseForeignFolder(tempDir);
   for (const name of await readdir(tempDir)) {
     if (!name.startsWith(PREFIX)) continue;
     const path = join(tempDir, name);
@@ -85,6 +89,19 @@ export async function prepareTempDir(tempDir: string): Promise<void> {
     if (found !== null && Date.now() - found.mtimeMs > STALE_MS)
       await rm(path, { recursive: true, force: true });
   }
+}
+
+// Its name can be guessed below /tmp: another user of the machine may have made it first. Windows has no uid.
+async function refuseForeignFolder(tempDir: string): Promise<void> {
+  const own = process.getuid?.();
+  if (own === undefined) return;
+  const found = await lstat(tempDir);
+  const sticky = (found.mode & 0o1000) !== 0;
+  const guarded = (found.mode & 0o022) === 0 || sticky;
+  if (!found.isDirectory() || (found.uid !== own && found.uid !== 0) || !guarded)
+    throw new Failure("config.invalid", {
+      says: `Others may change the temporary folder ${tempDir}. Remove it.`,
+    });
 }
 
 function sayFullDisk(thrown: unknown): never {

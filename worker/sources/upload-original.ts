@@ -26,7 +26,7 @@ export async function uploadOriginal(
   const type = upload.mediaType ?? "application/octet-stream";
   await retrying(access, signal, async () => {
     const body = await openAsBlob(upload.file, { type });
-    const bucket = storageClient(access, signal).from(object.bucket);
+    const bucket = (await storageClient(access, signal)).from(object.bucket);
     const { error } = await bucket.upload(object.path, body, { upsert: true, contentType: type });
     if (error) throw error;
   });
