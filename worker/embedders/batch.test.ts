@@ -3,6 +3,7 @@ import { Failure } from "../failure/failure.ts";
 import { type EmbeddingServerOptions, startEmbeddingServer } from "../tests/stand-ins/embedding-server.ts";
 import { vectorOf } from "../tests/stand-ins/embedding-server-vectors.ts";
 import { type BatcherOptions, openBatcher, splitIntoRequests } from "./batch.ts";
+import { failureOf } from "./contract.ts";
 import { openOpenAi } from "./openai.ts";
 
 const tokenizer = { name: "words", count: (text: string) => text.split(/\s+/).length };
@@ -22,15 +23,6 @@ async function world(server: EmbeddingServerOptions = {}, options: Partial<Batch
 }
 
 const numbered = (count: number, word = "text") => Array.from({ length: count }, (_, at) => `${word} ${at}`);
-
-async function failureOf(promise: Promise<unknown>): Promise<Failure> {
-  const thrown = await promise.then(
-    () => new Error("it did not fail"),
-    (reason: unknown) => reason,
-  );
-  if (!(thrown instanceof Failure)) throw thrown;
-  return thrown;
-}
 
 test("many texts come back in order, in requests of at most the batch size", async () => {
   const { provider, batcher } = await world();

@@ -1,6 +1,6 @@
 // The embedded model on ONNX Runtime's native CPU kernels. Runs inside a worker thread, one run at a time.
 // The runtime is an optional dependency: not every platform has it.
-import type { Engine } from "./embedded-thread.ts";
+import type { Engine } from "./engine.ts";
 import { cachedGraph } from "./graph-cache.ts";
 import { buildMiniLmGraph, GRAPH_INPUT, MINILM_GRAPH_VERSION } from "./minilm-graph.ts";
 import { MINILM_NAME, openModelFiles, WEIGHTS_SHA256 } from "./minilm-model.ts";

@@ -2,7 +2,7 @@
 // Each costs 100 to 200 MB, so a thread starts when all others have work. One that dies fails only the texts it
 // had, and the next text starts another.
 import pLimit from "p-limit";
-import type { EngineInput, ThreadSetup } from "./embedded-thread.ts";
+import type { EngineInput, EngineSetup } from "./engine.ts";
 import { type EngineThread, startEngineThread } from "./engine-thread.ts";
 
 export type EngineThreads = {
@@ -17,7 +17,7 @@ const TEXTS_PER_THREAD = 2;
 type Slot = { thread: Promise<EngineThread> | null; texts: number };
 
 /** Starts the first thread and waits until its model is loaded. Throws as startEngineThread does. */
-export async function openEngineThreads(setup: ThreadSetup, count: number): Promise<EngineThreads> {
+export async function openEngineThreads(setup: EngineSetup, count: number): Promise<EngineThreads> {
   const limit = pLimit(count * TEXTS_PER_THREAD);
   const slots: Slot[] = Array.from({ length: count }, () => ({ thread: null, texts: 0 }));
   await threadOf(leastBusy(slots));

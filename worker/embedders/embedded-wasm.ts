@@ -3,7 +3,7 @@
 // the model: all three are taken out of the copy that the engine gets.
 import { createRequire } from "node:module";
 import { z } from "zod";
-import type { Engine } from "./embedded-thread.ts";
+import type { Engine } from "./engine.ts";
 import { MINILM_POSITIONS, openModelFiles } from "./minilm-model.ts";
 
 type WasmModule = {

@@ -6,9 +6,9 @@ import type { EncodingTokenizer } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
 import { checkVectors } from "./check-answer.ts";
 import { emptyInput, inputTooLong } from "./check-texts.ts";
-import type { EngineInput, EngineName } from "./embedded-thread.ts";
 import { type EngineThreads, openEngineThreads } from "./embedded-threads.ts";
 import type { Embedder, EmbedderLimits } from "./embedder.ts";
+import type { EngineInput, EngineName } from "./engine.ts";
 import { EngineMissing } from "./engine-thread.ts";
 import { MINILM_DIMENSIONS, MINILM_NAME, MINILM_POSITIONS } from "./minilm-model.ts";
 

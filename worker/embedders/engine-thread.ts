@@ -2,7 +2,7 @@
 import { setTimeout as after } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { Failure } from "../failure/failure.ts";
-import type { EngineInput, FromThread, ThreadSetup, ToThread } from "./embedded-thread.ts";
+import type { EngineInput, EngineSetup, FromThread, ToThread } from "./engine.ts";
 
 export type EngineThread = {
   /** Throws `embed.unavailable` when the thread dies before it answers. */
@@ -22,7 +22,7 @@ const CLOSE_WITHIN_MS = 5000;
  * Starts a thread and waits until its model is loaded: 0.3 s, some seconds the first time. `ended` is called
  * when it is gone, for whatever reason. Throws `embed.model-missing`, `embed.unavailable` or EngineMissing.
  */
-export async function startEngineThread(setup: ThreadSetup, ended: () => void): Promise<EngineThread> {
+export async function startEngineThread(setup: EngineSetup, ended: () => void): Promise<EngineThread> {
   const worker = new Worker(new URL("./embedded-thread.ts", import.meta.url), {
     workerData: setup,
     execArgv: [],

@@ -31,10 +31,14 @@ function writeAside(folder: string, path: string, graph: Uint8Array): void {
   const aside = `${path}.${process.pid}-${threadId}`;
   try {
     mkdirSync(folder, { recursive: true });
+  } catch {
+    return;
+  }
+  try {
     writeFileSync(aside, Buffer.concat([graph, digest(graph)]));
     renameSync(aside, path);
   } catch {
-    rmSync(aside, { force: true });
+    rmSync(aside, { force: true }); // A full disk: half a file helps nobody.
   }
 }
 

@@ -6,18 +6,12 @@ import { type OnnxGraph, openOnnxGraph } from "./onnx-graph.ts";
 import type { Weights } from "./safetensors.ts";
 
 /** Raise it with every change to the graph: it is part of the cached file's name. */
-export const MINILM_GRAPH_VERSION = 1;
+export const MINILM_GRAPH_VERSION = 2;
 export const GRAPH_INPUT = "token_ids";
 
 export type Precision = "int8" | "float32";
 type Tensors = (name: string) => Weights;
-type Linear = (input: string, name: string, quantise?: (input: string) => Quantised) => string;
-type Quantised = {
-  readonly values: string;
-  readonly scale: string;
-  readonly zero: string;
-  readonly perRow: boolean;
-};
+type Linear = (input: string, name: string, rows?: "level rows") => string;
 
 const WIDTH = 384;
 const HEADS = 12;
@@ -48,10 +42,10 @@ export function buildMiniLmGraph(tensors: Tensors, precision: Precision): Uint8A
     const own = `encoder.layer.${layer}`;
     const attended = linear(attention(graph, linear, hidden, own), `${own}.attention.output.dense`);
     hidden = norm(graph.node("Add", [hidden, attended])[0], `${own}.attention.output.LayerNorm`);
-    const wide = gelu(graph, linear(hidden, `${own}.intermediate.dense`));
-    // Row by row here only: a few tokens' values are so large that one scale for all of them costs the most
-    // (cosine to float32 at worst 0.984 without, 0.991 with; doing so everywhere 0.995 and a third slower).
-    const narrow = linear(wide, `${own}.output.dense`, (input) => quantiseRows(graph, input));
+    // Level rows here only: a few tokens' values are so large that one scale for all tokens costs the most
+    // (cosine to float32 at worst 0.984 without, 0.993 with; everywhere it gains nothing more and costs a tenth).
+    const wide = gelu(graph, linear(hidden, `${own}.intermediate.dense`, "level rows"));
+    const narrow = linear(wide, `${own}.output.dense`, "level rows");
     hidden = norm(graph.node("Add", [hidden, narrow])[0], `${own}.output.LayerNorm`);
   }
   const [mean] = graph.node("ReduceMean", [hidden], { axes: [0], keepdims: 0 });
@@ -111,9 +105,9 @@ function exactLinear(graph: OnnxGraph, tensors: Tensors): Linear {
   };
 }
 
-/** Integer products with one scale for each output column of the weights. */
+/** Integer products with one scale for the input and one for each output column of the weights. */
 function quantisedLinear(graph: OnnxGraph, tensors: Tensors): Linear {
-  return (input, name, quantise = (own) => quantiseWhole(graph, own)) => {
+  return (input, name, rows) => {
     const { values, bias, from, to } = layerOf(tensors, name);
     const { rounded, scales } = roundTo7Bits(values, from, to);
     const weights = graph.constant({
@@ -121,34 +115,20 @@ function quantisedLinear(graph: OnnxGraph, tensors: Tensors): Linear {
       shape: [from, to],
       bytes: new Uint8Array(rounded.buffer),
     });
-    const quantised = quantise(input);
-    const [sums] = graph.node("MatMulInteger", [quantised.values, weights, quantised.zero]);
-    const [real] = graph.node("Cast", [sums], { to: 1 });
-    const scaled = rescale(graph, real, quantised, vector(graph, scales));
-    return graph.node("Add", [scaled, vector(graph, bias)])[0];
+    const heights = rows === undefined ? null : rowHeights(graph, input);
+    const level = heights === null ? input : graph.node("Div", [input, heights])[0];
+    const [whole, scale = "", zero = ""] = graph.node("DynamicQuantizeLinear", [level], {}, 3);
+    const [sums] = graph.node("Cast", [graph.node("MatMulInteger", [whole, weights, zero])[0]], { to: 1 });
+    // In this order ONNX Runtime fuses the lines above into one kernel.
+    const [real] = graph.node("Mul", [sums, graph.node("Mul", [scale, vector(graph, scales)])[0]]);
+    const restored = heights === null ? real : graph.node("Mul", [real, heights])[0];
+    return graph.node("Add", [restored, vector(graph, bias)])[0];
   };
 }
 
-/** ONNX Runtime fuses the first form into one kernel, and would fuse rows in it as if they had one scale. */
-function rescale(graph: OnnxGraph, sums: string, input: Quantised, columns: string): string {
-  if (!input.perRow) return graph.node("Mul", [sums, graph.node("Mul", [input.scale, columns])[0]])[0];
-  return graph.node("Mul", [graph.node("Mul", [sums, columns])[0], input.scale])[0];
-}
-
-function quantiseWhole(graph: OnnxGraph, input: string): Quantised {
-  const [values, scale = "", zero = ""] = graph.node("DynamicQuantizeLinear", [input], {}, 3);
-  return { values, scale, zero, perRow: false };
-}
-
-function quantiseRows(graph: OnnxGraph, input: string): Quantised {
-  const [largest] = graph.node("ReduceMax", [graph.node("Abs", [input])[0]], { axes: [1], keepdims: 1 });
-  const [scale] = graph.node("Mul", [largest, scalar(graph, 1 / 127)]);
-  const [perRow] = graph.node("Reshape", [scale, integers(graph, -1)]);
-  const middle = graph.constant({ type: "uint8", shape: [1], bytes: Uint8Array.of(128) });
-  const [middles] = graph.node("Expand", [middle, graph.node("Shape", [perRow])[0]]);
-  const [values] = graph.node("QuantizeLinear", [input, perRow, middles], { axis: 0 });
-  const zero = graph.constant({ type: "uint8", shape: [], bytes: Uint8Array.of(128) });
-  return { values, scale, zero, perRow: true };
+/** The largest magnitude of each row. */
+function rowHeights(graph: OnnxGraph, input: string): string {
+  return graph.node("ReduceMax", [graph.node("Abs", [input])[0]], { axes: [1], keepdims: 1 })[0];
 }
 
 function roundTo7Bits(values: Float32Array, from: number, to: number) {

@@ -9,6 +9,7 @@ import {
   startEmbeddingServer,
 } from "../tests/stand-ins/embedding-server.ts";
 import { vectorOf } from "../tests/stand-ins/embedding-server-vectors.ts";
+import { failureOf } from "./contract.ts";
 import { type OpenAiOptions, openOpenAi } from "./openai.ts";
 
 const KEY = "sk-test-0123456789abcdef";
@@ -30,15 +31,6 @@ async function open(provider: EmbeddingServer, options: Partial<OpenAiOptions> =
   const embedder = await openOpenAi({ apiKey: KEY, baseUrl: provider.baseUrl, tokenizer, ...options }, never);
   opened.push(embedder);
   return embedder;
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<Failure> {
-  const thrown = await promise.then(
-    () => new Error("it did not fail"),
-    (reason: unknown) => reason,
-  );
-  if (!(thrown instanceof Failure)) throw thrown;
-  return thrown;
 }
 
 test("vectors arrive as base64, in order, with the tokens the provider counted", async () => {

@@ -21,6 +21,8 @@ export type EmbeddingServerOptions = {
   readonly dimensions?: number;
   /** What llama-server says it serves. */
   readonly model?: string;
+  /** llama-server says that its vocabulary is that of uncased BERT models. Default true. */
+  readonly bert?: boolean;
   /** When set, any other key is refused with 401. */
   readonly apiKey?: string;
   /** A provider's round trip is about 25 ms and 0.2 ms an input. */
@@ -195,7 +197,12 @@ function answer(body: Body, mode: Misbehaviour | "well", options: EmbeddingServe
 
 function llamaPages(model: string, options: EmbeddingServerOptions): Record<string, unknown> {
   const context = options.maxWords ?? 512;
-  const meta = { vocab_type: 3, n_vocab: 30522, n_ctx_train: 512, n_embd: options.dimensions ?? 1536 };
+  const meta = {
+    vocab_type: options.bert === false ? 4 : 3,
+    n_vocab: 30522,
+    n_ctx_train: 512,
+    n_embd: options.dimensions ?? 1536,
+  };
   return {
     "/health": { status: "ok" },
     "/props": { default_generation_settings: { n_ctx: context }, total_slots: 1, model_path: model },
