@@ -8,7 +8,7 @@ import type { GivenFile } from "./extractor.ts";
 export const CREDIT = 64;
 
 export type ToChild =
-  | { readonly type: "read"; readonly file: GivenFile }
+  | { readonly type: "read"; readonly file: GivenFile; readonly credit: number }
   /** The consumer took this many items. */
   | { readonly type: "credit"; readonly count: number };
 

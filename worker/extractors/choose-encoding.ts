@@ -55,7 +55,8 @@ function byteOrderMark(head: Buffer): string | null {
 }
 
 function hasJapaneseEscapes(head: Buffer): boolean {
-  return /\x1b\$[@B][\x21-\x7e]{2,}?\x1b\([BJ]/.test(head.toString("latin1"));
+  const shifts = head.toString("latin1").split("\x1b");
+  return shifts.some((part) => /^\$[@B][!-~]{2}/.test(part)) && shifts.some((part) => /^\([BJ]/.test(part));
 }
 
 /** `<meta charset>`, `<?xml encoding>` or a Python/Emacs-like coding line, in the first 2 KiB. */

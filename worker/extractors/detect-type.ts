@@ -10,8 +10,9 @@ import type { FileToRead, GivenFile } from "./extractor.ts";
 import { openZipArchive } from "./zip-archive.ts";
 
 const HEAD_BYTES = 1 << 16;
-/** Random bytes hold 10 % control characters, text with stray NULs below 2 %. */
+/** Random bytes hold 10 % control characters, text with stray NULs below 2 %; a few are forgiven in a short note. */
 const MAX_CONTROL_SHARE = 0.05;
+const FORGIVEN_CONTROLS = 4;
 
 export const DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 
@@ -35,7 +36,8 @@ async function detectText(file: GivenFile, head: Buffer): Promise<FileToRead> {
   const charset = /charset\s*=\s*"?([\w:.-]+)/i.exec(file.declaredMediaType ?? "")?.[1] ?? null;
   const choice = await chooseEncoding(file.path, charset);
   const wide = /^utf-(16|32)/.test(choice.encoding);
-  if (!wide && choice.survey.controls > choice.survey.head.length * MAX_CONTROL_SHARE)
+  const { controls } = choice.survey;
+  if (!wide && controls > Math.max(FORGIVEN_CONTROLS, choice.survey.head.length * MAX_CONTROL_SHARE))
     throw unsupported("application/octet-stream", file);
   const start = decodeBytes(wide ? head.subarray(0, head.length & ~3) : head, choice.encoding);
   if (start.trim() === "" && head.length < HEAD_BYTES)

@@ -62,9 +62,15 @@ export async function readTitle(zip: ZipArchive): Promise<string | null> {
   let inside = false;
   let title = "";
   const events: XmlEvents = {
-    open: (tag) => void (inside = tag === "dc:title"),
-    close: () => void (inside = false),
-    text: (text) => void (inside && (title += text)),
+    open(tag) {
+      inside = tag === "dc:title";
+    },
+    close() {
+      inside = false;
+    },
+    text(text) {
+      if (inside) title += text;
+    },
   };
   // A damaged property part is no reason to lose the document.
   await readWholePart(zip, name, events).catch(() => undefined);

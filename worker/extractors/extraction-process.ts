@@ -1,26 +1,21 @@
 // One child process as the worker sees it: give it a file, take what it reads, end it when it misbehaves.
 // The child sees a private folder with a link to the one original, never the folder the original lies in.
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { copyFile, link, mkdtemp, realpath, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Original } from "../document/document.ts";
 import { Failure } from "../failure/failure.ts";
 import { CREDIT, decodeFromChild, type FromChild, type ToChild } from "./child-protocol.ts";
 import type { Extracted, ExtractLimits } from "./extractor.ts";
+import { forkChild } from "./fork-child.ts";
 
 export const FOLDER_PREFIX = "rag-extract-";
 /** A parser's leaks and caches end with the process. */
 const MAX_FILES = 100;
-/** What Node, its code and buffers need beside the heap. */
-const RSS_ALLOWANCE = 192 << 20;
 /** Credit is returned in parcels: one message for each item would double the talk. */
 const CREDIT_PARCEL = CREDIT / 4;
-
-const workerFolder = resolve(import.meta.dirname, "..");
-const packageFolder = resolve(workerFolder, "..");
 
 export type ExtractionProcess = {
   /** Reads one file; the caller must run it to its end or return. Throws Failure `extract.*`, or the signal's reason. */
@@ -34,17 +29,14 @@ export type ExtractionProcess = {
 
 export async function startExtractionProcess(limits: ExtractLimits): Promise<ExtractionProcess> {
   const folder = await mkdtemp(join(await realpath(tmpdir()), `${FOLDER_PREFIX}${process.pid}-`));
-  const child = fork(join(import.meta.dirname, "extraction-child.ts"), childArguments(limits), {
-    env: {},
-    execPath: process.execPath,
-    execArgv: nodeArguments(limits, folder),
-    stdio: ["ignore", "ignore", "ignore", "ipc"],
-    serialization: "json",
-  });
+  const child = forkChild(join(import.meta.dirname, "extraction-child.ts"), limits, folder);
   let files = 0;
   let sound = true;
-  child.once("exit", () => void (sound = false));
-  child.once("error", () => void (sound = false));
+  const died = (): void => {
+    sound = false;
+  };
+  child.once("exit", died);
+  child.once("error", died);
   return {
     async *read(original, signal) {
       files += 1;
@@ -54,7 +46,7 @@ export async function startExtractionProcess(limits: ExtractLimits): Promise<Ext
       try {
         await place(original, path);
         const rssBytes = yield* converse(child, { original, path, limits, signal });
-        sound = rssBytes < (limits.memoryMb << 20) / 2 && files < MAX_FILES && child.connected;
+        sound = rssBytes < (limits.memoryMb * 1_048_576) / 2 && files < MAX_FILES && child.connected;
       } finally {
         if (!sound) child.kill("SIGKILL");
         setHeld(child, false);
@@ -89,29 +81,6 @@ function setHeld(child: ChildProcess, held: boolean): void {
     child.unref();
     child.channel?.unref();
   }
-}
-
-function childArguments(limits: ExtractLimits): string[] {
-  return [String(process.pid), String((limits.memoryMb << 20) + RSS_ALLOWANCE)];
-}
-
-function nodeArguments(limits: ExtractLimits, folder: string): string[] {
-  const modules = dirname(dirname(createRequire(import.meta.url).resolve("pdfjs-dist/package.json")));
-  const readable = [
-    join(packageFolder, "package.json"),
-    join(workerFolder, "*"),
-    join(modules, "*"),
-    join(folder, "*"),
-  ];
-  return [
-    "--permission",
-    // For the thread that watches the process; it inherits all other restrictions.
-    "--allow-worker",
-    ...readable.map((path) => `--allow-fs-read=${path}`),
-    `--max-old-space-size=${limits.memoryMb}`,
-    "--disallow-code-generation-from-strings",
-    "--no-warnings",
-  ];
 }
 
 async function place(original: Original, path: string): Promise<void> {
@@ -195,7 +164,9 @@ function openInbox(child: ChildProcess, signal: AbortSignal): Inbox {
           () => end(new Failure("extract.timeout", { facts: { timeoutMs } })),
           Math.max(0, timeoutMs),
         );
-        await new Promise<void>((resolve) => void (wake = resolve));
+        const waiting = Promise.withResolvers<void>();
+        wake = waiting.resolve;
+        await waiting.promise;
         clearTimeout(timer);
       }
       // What was read before the end is still good, but an abort is obeyed at once.

@@ -24,7 +24,10 @@ export function createTableFolder(emit: (block: Block) => void): TableFolder {
   const tables: (Row | null)[] = [];
   const put = (block: Block): void => {
     const row = tables.findLast((open) => open !== null);
-    if (row === undefined || row === null) return emit(block);
+    if (row === undefined || row === null) {
+      emit(block);
+      return;
+    }
     if (row.cells.length === 0) row.cells.push([]);
     row.cells.at(-1)?.push(block);
   };

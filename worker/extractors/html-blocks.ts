@@ -7,7 +7,7 @@ import type { Block } from "./cut-segments.ts";
 import { createTableFolder } from "./fold-tables.ts";
 
 /** The parser's own stack costs time with the square of the depth. */
-const MAX_DEPTH = 100_000;
+const MAX_DEPTH = 40_000;
 
 const NEVER_TEXT = new Set(
   (

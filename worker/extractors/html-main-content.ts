@@ -5,7 +5,7 @@ import { Parser } from "htmlparser2";
 import { Failure } from "../failure/failure.ts";
 
 const MAX_ELEMENTS = 2_000_000;
-const MAX_DEPTH = 100_000;
+const MAX_DEPTH = 40_000;
 /** Votes reach this many ancestors, with falling weight. */
 const VOTE_DEPTH = 5;
 /** The chosen element must hold this share of the text that is not navigation, or the body is kept. */

@@ -1,6 +1,6 @@
 // The child's side of the conversation: reads the file it is told to, one item for each credit.
 import { Failure } from "../failure/failure.ts";
-import { CREDIT, type FromChild, type ToChild } from "./child-protocol.ts";
+import type { FromChild, ToChild } from "./child-protocol.ts";
 import type { GivenFile } from "./extractor.ts";
 import { readFileSegments } from "./open-extractor.ts";
 
@@ -12,7 +12,11 @@ export function serveReads(): void {
   const read = async (file: GivenFile): Promise<void> => {
     try {
       for await (const item of readFileSegments(file)) {
-        while (credit === 0) await new Promise<void>((resolve) => void (wake = resolve));
+        while (credit === 0) {
+          const waiting = Promise.withResolvers<void>();
+          wake = waiting.resolve;
+          await waiting.promise;
+        }
         credit -= 1;
         // SAFETY: Extracted is what the protocol's item describes; the parent checks it once more.
         send({ type: "item", item: item as Extract<FromChild, { type: "item" }>["item"] });
@@ -37,7 +41,7 @@ export function serveReads(): void {
       credit += told.count;
       wake();
     } else {
-      credit = CREDIT;
+      credit = told.credit;
       void read(told.file);
     }
   });

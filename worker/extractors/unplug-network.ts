@@ -1,4 +1,4 @@
-// Takes the network away from this process. Imported before any parser is, by the extraction child only.
+// Takes the network, other programs and further threads away from this process. Imported before any parser is, by the extraction child only.
 // Node 24's permission model does not cover the network (Node 25's does), so the modules themselves are closed.
 import childProcess from "node:child_process";
 import cluster from "node:cluster";
@@ -10,6 +10,7 @@ import https from "node:https";
 import { syncBuiltinESMExports } from "node:module";
 import net from "node:net";
 import tls from "node:tls";
+import workerThreads from "node:worker_threads";
 
 function refuse(): never {
   throw new Error("An extraction process has no network.");
@@ -26,6 +27,12 @@ const functionsOf = (target: object): string[] =>
   Object.entries(target)
     .filter(([, value]) => typeof value === "function")
     .map(([name]) => name);
+
+/** Call after the watching thread has started: a fresh thread would have fresh, open modules. */
+export function closeThreads(): void {
+  close(workerThreads, ["Worker"]);
+  syncBuiltinESMExports();
+}
 
 /** Call once, first. */
 export function unplugNetwork(): void {

@@ -1,0 +1,147 @@
+// Small PDFs for tests, written by hand: text lines in standard fonts, bookmarks, form fields, encryption.
+import { createHash } from "node:crypto";
+
+export type PdfText = {
+  readonly text: string;
+  readonly x?: number;
+  readonly y: number;
+  readonly size?: number;
+  readonly bold?: boolean;
+};
+
+export type PdfSpec = {
+  /** One array a page; null is a page whose content is missing and whose resources are broken. */
+  readonly pages: readonly (readonly PdfText[] | null)[];
+  readonly bookmarks?: readonly { readonly title: string; readonly page: number }[];
+  readonly fields?: readonly { readonly name: string; readonly value: string }[];
+  readonly title?: string;
+  /** "owner": anybody may read, "user": a password is needed. */
+  readonly password?: "owner" | "user";
+};
+
+export function makePdf(spec: PdfSpec): Buffer {
+  const key = spec.password === undefined ? null : fileKey();
+  const objects: string[] = [];
+  const add = (body: string): number => objects.push(body);
+  const stream = (content: string): number => {
+    const number = objects.length + 1;
+    const bytes = key === null ? content : encrypt(key, number, content);
+    return add(`<< /Length ${bytes.length} >>\nstream\n${bytes}\nendstream`);
+  };
+  const catalog = add("");
+  const tree = add("");
+  const regular = add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>");
+  const bold = add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold >>");
+  const fields = (spec.fields ?? []).map(({ name, value }) =>
+    add(
+      `<< /Type /Annot /Subtype /Widget /FT /Tx /T (${name}) /V (${value}) /Rect [10 10 200 30] /F 4 /DA (/F1 10 Tf) >>`,
+    ),
+  );
+  const pages = spec.pages.map((lines, at) => {
+    const annotations = at === 0 ? `/Annots [${fields.map((field) => `${field} 0 R`).join(" ")}]` : "";
+    const content = lines === null ? "/Contents [ 9999 0 R (broken) ] /Resources (broken)" : contentOf(lines);
+    return add(`<< /Type /Page /Parent ${tree} 0 R /MediaBox [0 0 595 842] ${annotations} ${content} >>`);
+  });
+  function contentOf(lines: readonly PdfText[]): string {
+    const number = stream(lines.map(show).join("\n"));
+    return `/Resources << /Font << /F1 ${regular} 0 R /F2 ${bold} 0 R >> >> /Contents ${number} 0 R`;
+  }
+  objects[tree - 1] =
+    `<< /Type /Pages /Count ${pages.length} /Kids [${pages.map((page) => `${page} 0 R`).join(" ")}] >>`;
+  const outline =
+    spec.bookmarks === undefined ? "" : `/Outlines ${addOutline(spec.bookmarks, pages, objects)} 0 R`;
+  const form =
+    fields.length === 0 ? "" : `/AcroForm << /Fields [${fields.map((field) => `${field} 0 R`).join(" ")}] >>`;
+  objects[catalog - 1] = `<< /Type /Catalog /Pages ${tree} 0 R ${outline} ${form} >>`;
+  const info = spec.title === undefined ? "" : `/Info ${add(`<< /Title (${spec.title}) >>`)} 0 R`;
+  return assemble(objects, `/Root ${catalog} 0 R ${info} ${encryption(key, spec.password)}`);
+}
+
+function show(line: PdfText): string {
+  const text = line.text.replace(/[\\()]/g, "\\$&");
+  return `BT /${line.bold === true ? "F2" : "F1"} ${line.size ?? 10} Tf 1 0 0 1 ${line.x ?? 72} ${line.y} Tm (${text}) Tj ET`;
+}
+
+function addOutline(
+  bookmarks: readonly { title: string; page: number }[],
+  pages: readonly number[],
+  objects: string[],
+): number {
+  const root = objects.push("");
+  const first = root + 1;
+  bookmarks.forEach(({ title, page }, at) => {
+    const next = at + 1 < bookmarks.length ? `/Next ${first + at + 1} 0 R` : "";
+    objects.push(`<< /Title (${title}) /Parent ${root} 0 R ${next} /Dest [${pages[page - 1]} 0 R /Fit] >>`);
+  });
+  objects[root - 1] =
+    `<< /First ${first} 0 R /Last ${first + bookmarks.length - 1} 0 R /Count ${bookmarks.length} >>`;
+  return root;
+}
+
+function assemble(objects: readonly string[], trailer: string): Buffer {
+  let file = "%PDF-1.4\n";
+  const offsets = objects.map((body, at) => {
+    const offset = file.length;
+    file += `${at + 1} 0 obj\n${body}\nendobj\n`;
+    return offset;
+  });
+  const rows = offsets.map((offset) => `${String(offset).padStart(10, "0")} 00000 n \n`).join("");
+  const size = objects.length + 1;
+  file += `xref\n0 ${size}\n0000000000 65535 f \n${rows}trailer\n<< /Size ${size} ${trailer} >>\nstartxref\n${file.length}\n%%EOF\n`;
+  return Buffer.from(file, "latin1");
+}
+
+// The standard security handler, revision 2 (ISO 32000-1, 7.6.3): 40-bit RC4.
+const PADDING = Buffer.from("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A", "hex");
+const OWNER = Buffer.alloc(32, 7);
+const PERMISSIONS = -4;
+const FILE_ID = Buffer.from("0123456789abcdef");
+
+function fileKey(): Buffer {
+  const permissions = Buffer.alloc(4);
+  permissions.writeInt32LE(PERMISSIONS);
+  return createHash("md5")
+    .update(PADDING)
+    .update(OWNER)
+    .update(permissions)
+    .update(FILE_ID)
+    .digest()
+    .subarray(0, 5);
+}
+
+function encryption(key: Buffer | null, password: PdfSpec["password"]): string {
+  if (key === null) return "";
+  // The empty user password opens the file when U is the padding under its key; anything else asks for one.
+  const user = password === "owner" ? rc4(key, PADDING) : Buffer.alloc(32, 1);
+  const hex = (bytes: Buffer): string => `<${bytes.toString("hex")}>`;
+  return `/ID [${hex(FILE_ID)} ${hex(FILE_ID)}] /Encrypt << /Filter /Standard /V 1 /R 2 /O ${hex(OWNER)} /U ${hex(user)} /P ${PERMISSIONS} >>`;
+}
+
+function encrypt(key: Buffer, object: number, content: string): string {
+  const salt = Buffer.from([object & 255, (object >> 8) & 255, (object >> 16) & 255, 0, 0]);
+  const own = createHash("md5").update(key).update(salt).digest().subarray(0, 10);
+  return rc4(own, Buffer.from(content, "latin1")).toString("latin1");
+}
+
+function rc4(key: Buffer, input: Buffer): Buffer {
+  const state = Uint8Array.from({ length: 256 }, (_, at) => at);
+  const swap = (a: number, b: number): void => {
+    const held = state[a] ?? 0;
+    state[a] = state[b] ?? 0;
+    state[b] = held;
+  };
+  for (let i = 0, j = 0; i < 256; i += 1) {
+    j = (j + (state[i] ?? 0) + (key[i % key.length] ?? 0)) & 255;
+    swap(i, j);
+  }
+  let i = 0;
+  let j = 0;
+  return Buffer.from(
+    input.map((byte) => {
+      i = (i + 1) & 255;
+      j = (j + (state[i] ?? 0)) & 255;
+      swap(i, j);
+      return byte ^ (state[((state[i] ?? 0) + (state[j] ?? 0)) & 255] ?? 0);
+    }),
+  );
+}
