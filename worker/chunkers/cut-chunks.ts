@@ -89,7 +89,12 @@ class Cutter {
 
   #continuesWith(segment: Segment): boolean {
     const passage = this.#passage;
-    return this.#glued && segment.section === passage?.section && segment.speaker === passage.speaker;
+    if (passage === null || !this.#glued || segment.speaker !== passage.speaker) return false;
+    if (segment.section === passage.section) return true;
+    // A prefix was counted for the section above: only without one may the section change.
+    if (this.#prefix !== "" || !passage.leadsInto(segment.section)) return false;
+    passage.section = segment.section;
+    return true;
   }
 
   #openPassage(segment: Segment): Passage {

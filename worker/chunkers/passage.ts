@@ -1,7 +1,7 @@
 // A stretch of the source whose text may share a chunk: one section, one speaker, glued by white space.
 // Holds only what is not yet cut, as pieces (words with the white space before them), each counted once.
 // Sums of pieces choose a cut; they are not what the tokenizer says about the joined text.
-import type { Segment } from "../document/segment.ts";
+import { SECTION_SEPARATOR, type Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
 import { type Boundary, boundaryAt, GRAPHEME, PARAGRAPH } from "./boundary.ts";
 import { codePointEdge, edgeNear } from "./grapheme-edge.ts";
@@ -36,7 +36,7 @@ export type Origin = {
 export const WIDEST_GAP = 1_000;
 
 export class Passage {
-  readonly section: string | null;
+  section: string | null;
   readonly speaker: string | null;
   readonly pieces: Piece[] = [];
   /** Index of the first piece that no chunk holds yet; those before it are overlap. */
@@ -54,6 +54,18 @@ export class Passage {
     this.speaker = first.speaker;
     this.#room = room;
     this.#tokenizer = tokenizer;
+  }
+
+  /**
+   * Nothing but the headings that the section path ends with: no chunk anybody wants to find. Such a passage
+   * goes on into the section below it, whose path still names them.
+   */
+  leadsInto(section: string | null): boolean {
+    const { length } = this.pieces;
+    if (length === 0 || section === null || this.section === null) return false;
+    if (!section.startsWith(this.section + SECTION_SEPARATOR)) return false;
+    if (this.#at(length - 1).end - this.#at(0).start > 2 * this.section.length + HEADING_MARKS) return false;
+    return lettersOf(this.section).endsWith(lettersOf(this.text(0, length - 1)));
   }
 
   /** Keeps the text of a segment at hand: of a blank one too, for a chunk may reach over it. */
@@ -176,6 +188,11 @@ export class Passage {
     return piece;
   }
 }
+
+/** Letters and digits alone, for a heading may carry marks and numbers that its path does not. */
+const lettersOf = (text: string) => text.replaceAll(/[^\p{L}\p{N}]/gu, "").toLowerCase();
+/** UTF-16 units of marks, line breaks and underlines around a heading. */
+const HEADING_MARKS = 200;
 
 const least = (one: number | null, other: number | null) =>
   one === null ? other : other === null ? one : Math.min(one, other);

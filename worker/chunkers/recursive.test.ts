@@ -62,12 +62,26 @@ test("a heading stays with the text of its section, also when that is longer tha
 
 test("another section ends a chunk, however little it holds", async () => {
   const chunks = await cut([
-    segment("# A\n\n", { seq: 1, section: "A" }),
+    segment("# A\n\nwords.\n\n", { seq: 1, section: "A" }),
     segment("## B\n\ntext.\n", { seq: 2, section: "A > B" }),
   ]);
 
-  expect(contents(chunks)).toEqual(["# A", "## B\n\ntext."]);
+  expect(contents(chunks)).toEqual(["# A\n\nwords.", "## B\n\ntext."]);
   expect(chunks.map((chunk) => chunk.section)).toEqual(["A", "A > B"]);
+});
+
+test("a heading without text of its own goes with the section below it, never with the one beside it", async () => {
+  const below = await cut([
+    segment("A\n\n", { seq: 1, section: "A" }),
+    segment("B\n\ntext.\n", { seq: 2, section: "A > B" }),
+  ]);
+  const beside = await cut([
+    segment("A\n\n", { seq: 1, section: "A" }),
+    segment("B\n\ntext.\n", { seq: 2, section: "B" }),
+  ]);
+
+  expect(below.map((chunk) => [chunk.section, chunk.content])).toEqual([["A > B", "A\n\nB\n\ntext."]]);
+  expect(contents(beside)).toEqual(["A", "B\n\ntext."]);
 });
 
 test("a sentence ends where the next begins, not at an abbreviation, an initial or a number", async () => {
