@@ -106,10 +106,8 @@ async function* converse(child: ChildProcess, talk: Conversation): AsyncGenerato
   let taken = 0;
   try {
     const { name, byteSize, declaredMediaType } = original;
-    send({
-      type: "read",
-      file: { path: talk.path, name, byteSize, declaredMediaType, maxChars: limits.maxChars },
-    });
+    const file = { path: talk.path, name, byteSize, declaredMediaType, maxChars: limits.maxChars };
+    send({ type: "read", file, credit: CREDIT });
     for (;;) {
       const asked = performance.now();
       const message = await inbox.next(remainingMs);
