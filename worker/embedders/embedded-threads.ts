@@ -2,8 +2,8 @@
 // Each costs 100 to 200 MB, so a thread starts when all others have work. One that dies fails only the texts it
 // had, and the next text starts another.
 import pLimit from "p-limit";
-import type { EngineInput, EngineSetup } from "./engine.ts";
-import { type EngineThread, startEngineThread } from "./engine-thread.ts";
+import type { EngineInput } from "./engine.ts";
+import type { EngineThread } from "./engine-thread.ts";
 
 export type EngineThreads = {
   /** A vector for each input, in order. Throws the signal's reason as soon as it is aborted. */
@@ -16,18 +16,25 @@ const TEXTS_PER_THREAD = 2;
 
 type Slot = { thread: Promise<EngineThread> | null; texts: number };
 
-/** Starts the first thread and waits until its model is loaded. Throws as startEngineThread does. */
-export async function openEngineThreads(setup: EngineSetup, count: number): Promise<EngineThreads> {
+/** Starts a thread; calls `ended` when it is gone, for whatever reason. */
+export type StartThread = (ended: () => void) => Promise<EngineThread>;
+
+/** Starts the first of at most `count` threads and waits until its model is loaded. Throws what `start` throws. */
+export async function openEngineThreads(start: StartThread, count: number): Promise<EngineThreads> {
   const limit = pLimit(count * TEXTS_PER_THREAD);
   const slots: Slot[] = Array.from({ length: count }, () => ({ thread: null, texts: 0 }));
   await threadOf(leastBusy(slots));
 
-  async function threadOf(slot: Slot): Promise<EngineThread> {
-    const empty = () => {
-      slot.thread = null;
+  function threadOf(slot: Slot): Promise<EngineThread> {
+    if (slot.thread !== null) return slot.thread;
+    // The end of an old thread may be told after a new one has taken its place.
+    const leave = () => {
+      if (slot.thread === thread) slot.thread = null;
     };
-    slot.thread ??= startEngineThread(setup, empty);
-    return slot.thread;
+    const thread = start(leave);
+    slot.thread = thread;
+    thread.catch(leave);
+    return thread;
   }
 
   async function ask(input: EngineInput, signal: AbortSignal): Promise<Float32Array> {
@@ -44,14 +51,17 @@ export async function openEngineThreads(setup: EngineSetup, count: number): Prom
 
   return {
     async run(inputs, signal) {
+      signal.throwIfAborted();
       const failing = new AbortController();
       const either = AbortSignal.any([signal, failing.signal]);
-      try {
-        return await orAborted(Promise.all(inputs.map((input) => limit(() => ask(input, either)))), signal);
-      } catch (thrown) {
-        failing.abort(thrown); // What still stands in the line is for nobody.
-        throw thrown;
-      }
+      const askInTurn = (input: EngineInput) =>
+        limit(() =>
+          ask(input, either).catch((thrown: unknown) => {
+            failing.abort(thrown); // What still stands in the line is for nobody.
+            throw thrown;
+          }),
+        );
+      return await orAborted(Promise.all(inputs.map(askInTurn)), signal);
     },
     async close() {
       const threads = await Promise.allSettled(slots.map((slot) => slot.thread));
@@ -67,7 +77,6 @@ function leastBusy(slots: readonly Slot[]): Slot {
 }
 
 async function orAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const stop = () => aborted.reject(signal.reason);
   signal.addEventListener("abort", stop, { once: true });

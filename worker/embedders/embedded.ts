@@ -9,7 +9,7 @@ import { emptyInput, inputTooLong } from "./check-texts.ts";
 import { type EngineThreads, openEngineThreads } from "./embedded-threads.ts";
 import type { Embedder, EmbedderLimits } from "./embedder.ts";
 import type { EngineInput, EngineName } from "./engine.ts";
-import { EngineMissing } from "./engine-thread.ts";
+import { EngineMissing, startEngineThread } from "./engine-thread.ts";
 import { MINILM_DIMENSIONS, MINILM_NAME, MINILM_POSITIONS } from "./minilm-model.ts";
 
 export type EmbeddedOptions = {
@@ -86,7 +86,7 @@ async function openFirstThatWorks(options: EmbeddedOptions): Promise<Opened> {
   const open = async (engine: EngineName): Promise<Opened> => {
     const setup = { engine, cacheDir: options.cacheDir, weightsPath: options.weightsPath };
     const count = options.threads ?? Math.min(2, availableParallelism());
-    return { engine, threads: await openEngineThreads(setup, count) };
+    return { engine, threads: await openEngineThreads((ended) => startEngineThread(setup, ended), count) };
   };
   try {
     return await open(wanted === "auto" ? "native" : wanted);
