@@ -6,7 +6,9 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { openParts, type Parts } from "../../worker/assemble.ts";
+import { aliveWhile } from "../../worker/cli/alive-while.ts";
 import { exitCodes } from "../../worker/cli/command.ts";
+import { environmentOfRun } from "../../worker/cli/environment.ts";
 import { ingestFiles } from "../../worker/cli/ingest/ingest-files.ts";
 import { openProgress } from "../../worker/cli/ingest/progress.ts";
 import { printSummary } from "../../worker/cli/ingest.ts";
@@ -15,7 +17,7 @@ import { findPassages, type Passage } from "../../worker/cli/search/find-passage
 import { printPassage } from "../../worker/cli/search.ts";
 import { untilStopped } from "../../worker/cli/stop-signals.ts";
 import { openProcessTerminal } from "../../worker/cli/terminal.ts";
-import { type Config, type Environment, environmentOf, readConfig } from "../../worker/config/config.ts";
+import { type Config, type Environment, readConfig } from "../../worker/config/config.ts";
 import { adviseOperator } from "../../worker/failure/describe.ts";
 import { failureFromUnknown } from "../../worker/failure/from-unknown.ts";
 import { openLog } from "../../worker/log/log.ts";
@@ -42,7 +44,7 @@ type Search = z.infer<typeof searches>[number];
 const terminal = openProcessTerminal();
 const { say, style } = terminal;
 
-process.exitCode = await main().catch((thrown: unknown) => {
+process.exitCode = await aliveWhile(main()).catch((thrown: unknown) => {
   const failure = failureFromUnknown(thrown);
   terminal.note(`demo: ${adviseOperator(failure)} [${failure.code}]`);
   if (failure.kind === "defect") terminal.note(String(failure.cause));
@@ -54,7 +56,7 @@ process.exitCode = await main().catch((thrown: unknown) => {
 });
 
 async function main(): Promise<number> {
-  const environment = environmentOf(process.cwd(), process.env);
+  const environment = environmentOfRun();
   const config = readConfig(Object.fromEntries(OBEYED.map((name) => [name, environment[name]])));
   introduce(environment, config);
   const log = openLog({

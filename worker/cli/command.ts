@@ -1,15 +1,12 @@
-// What the command line hands to a command: its words for commander, and where it reads and prints.
-// A command touches neither process.stdout nor the environment; it gets both handed over.
+// What the command line hands to a command, and how commander's texts become values.
+// A command does not touch process.stdout itself; it prints to the terminal it is given.
 import { type Command, InvalidArgumentError } from "commander";
-import type { Environment } from "../config/config.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const exitCodes = { done: 0, someFailed: 1, unusable: 2 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 export type CommandContext = {
-  /** The settings' environment: the process's own over .env.local over .env. */
-  readonly environment: () => Environment;
   readonly terminal: Terminal;
   /** Says how the command ended; the last one said counts. */
   end(code: ExitCode): void;

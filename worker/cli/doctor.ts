@@ -6,6 +6,7 @@ import { checkDatabase, type Described, explainTransport } from "./doctor/check-
 import { checkMachine } from "./doctor/check-machine.ts";
 import { checkProvider, checkStorage } from "./doctor/check-provider.ts";
 import { attempt, type Colour, type Finding } from "./doctor/finding.ts";
+import { environmentOfRun } from "./environment.ts";
 import { configOf, quietLog } from "./open.ts";
 import type { Style, Terminal } from "./terminal.ts";
 
@@ -27,8 +28,8 @@ async function doctor(json: boolean, context: CommandContext): Promise<void> {
 }
 
 async function* examine(context: CommandContext): AsyncIterable<Finding> {
-  const config = configOf(context);
-  yield* await checkMachine(config, context.environment());
+  const config = configOf();
+  yield* await checkMachine(config, environmentOfRun());
   yield explainTransport(config);
   const parts = await openParts(config, quietLog(context, config)).catch((thrown: unknown) => ({ thrown }));
   if ("thrown" in parts) {

@@ -28,7 +28,7 @@ export const defineExtract: DefineCommand = (command, context) => {
 
 async function extract(files: readonly string[], options: Options, context: CommandContext): Promise<void> {
   const { terminal } = context;
-  const config = configOf(context);
+  const config = configOf();
   let failed = 0;
   const opened = await openReading(config);
   try {

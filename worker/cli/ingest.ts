@@ -47,7 +47,7 @@ export const defineIngest: DefineCommand = (command, context) => {
 
 async function ingest(paths: readonly string[], options: Options, context: CommandContext): Promise<void> {
   const { terminal } = context;
-  const config = configOf(context);
+  const config = configOf();
   const request: IngestRequest = {
     paths,
     folder: process.cwd(),
@@ -68,9 +68,11 @@ async function ingest(paths: readonly string[], options: Options, context: Comma
     () => progress.notice("Stopping. Press Ctrl-C again to leave at once."),
   ).finally(() => progress.end());
 
+  const code = codeOf(summary, request);
   if (options.json) terminal.record(summary);
-  else printSummary(summary, request, config, terminal);
-  context.end(codeOf(summary, request));
+  // With nothing found there is nothing to sum up; the progress has said why.
+  else if (code !== exitCodes.unusable) printSummary(summary, request, config, terminal);
+  context.end(code);
 }
 
 function codeOf(summary: IngestSummary, request: IngestRequest): ExitCode {

@@ -23,7 +23,7 @@ export const defineMigrate: DefineCommand = (command, context) => {
 };
 
 async function migrate(options: Options, context: CommandContext): Promise<void> {
-  const config = configOf(context);
+  const config = configOf();
   if (config.databaseUrl === null && config.supabaseUrl !== null && config.supabaseKey !== null)
     throw usage(
       "The schema cannot be changed over the Supabase API. Set DATABASE_URL, or run: npx supabase db push",

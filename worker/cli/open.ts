@@ -4,15 +4,16 @@ import { type Config, readConfig } from "../config/config.ts";
 import { type Log, openLog } from "../log/log.ts";
 import { secretsOf } from "../log/redact.ts";
 import type { CommandContext } from "./command.ts";
+import { environmentOfRun } from "./environment.ts";
 
 /** The settings of this run, with what options of the command line replace. Throws `config.invalid`. */
-export function configOf(context: CommandContext, replaced: Partial<Config> = {}): Config {
-  return Object.freeze({ ...readConfig(context.environment()), ...replaced });
+export function configOf(replaced: Partial<Config> = {}): Config {
+  return Object.freeze({ ...readConfig(environmentOfRun()), ...replaced });
 }
 
 /** A log for a command that prints an answer: on stderr, and silent about its ordinary steps unless asked. */
 export function quietLog(context: CommandContext, config: Config): Log {
-  const asked = (context.environment().LOG_LEVEL ?? "").trim() !== "";
+  const asked = (environmentOfRun().LOG_LEVEL ?? "").trim() !== "";
   return openLog({
     level: asked ? config.logLevel : "warn",
     terminal: context.terminal.stderr.isTTY === true,
@@ -25,7 +26,7 @@ export function quietLog(context: CommandContext, config: Config): Log {
 export async function withParts<Result>(
   context: CommandContext,
   work: (parts: Parts) => Promise<Result>,
-  config: Config = configOf(context),
+  config: Config = configOf(),
 ): Promise<Result> {
   // Here and not above: it draws in the database drivers, which a wrong option should not wait for.
   const { openParts } = await import("../assemble.ts");

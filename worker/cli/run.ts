@@ -1,7 +1,6 @@
 // The command line: one row a command, and the one place that turns a failure into a sentence and an exit code.
 // Only the file of the command that was asked for is loaded, so that `rag --help` answers at once.
 import { Command, CommanderError } from "commander";
-import { environmentOf } from "../config/config.ts";
 import { adviseOperator, describeFailure } from "../failure/describe.ts";
 import type { Failure } from "../failure/failure.ts";
 import { failureFromUnknown } from "../failure/from-unknown.ts";
@@ -62,7 +61,6 @@ export async function run(
   let code: ExitCode = exitCodes.done;
   const context: CommandContext = {
     terminal,
-    environment: () => environmentOf(process.cwd(), process.env),
     end: (said) => {
       code = said;
     },
@@ -73,7 +71,7 @@ export async function run(
     return code;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.done : exitCodes.unusable;
-    return report(failureFromUnknown(thrown), argv, context);
+    return await report(failureFromUnknown(thrown), argv, terminal);
   }
 }
 
@@ -100,14 +98,14 @@ async function buildProgram(argv: readonly string[], context: CommandContext): P
 }
 
 /** Prints what went wrong, once; with --json on stdout too, so that a script finds the code. */
-function report(failure: Failure, argv: readonly string[], context: CommandContext): ExitCode {
-  const { terminal } = context;
-  const debug = wantsStack(context);
-  terminal.note(`rag: ${adviseOperator(failure)}${codeOf(failure)}`);
+async function report(failure: Failure, argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  // A wrong usage is told by its own sentence; everything else by the operator's, with the code to search for.
+  const sentence =
+    failure.code === "usage.invalid" ? failure.message : `${adviseOperator(failure)} [${failure.code}]`;
+  terminal.note(`rag: ${sentence}`);
   if (argv.includes("--json"))
     terminal.record({ error: { code: failure.code, message: describeFailure(failure) } });
-  if (debug)
-    for (let at: unknown = failure; at instanceof Error; at = at.cause) terminal.note(String(at.stack));
+  if (await wantsStack()) printStacks(failure, terminal);
   else if (failure.kind === "defect")
     terminal.note(`${String(failure.cause)}\nLOG_LEVEL=debug shows where it came from.`);
   return failure.kind === "permanent" || failure.kind === "defect"
@@ -115,11 +113,19 @@ function report(failure: Failure, argv: readonly string[], context: CommandConte
     : exitCodes.unusable;
 }
 
-const codeOf = (failure: Failure) => (failure.code === "usage.invalid" ? "" : ` [${failure.code}]`);
+function printStacks(failure: Failure, terminal: Terminal): void {
+  let at: unknown = failure;
+  for (let depth = 0; depth < MOST_CAUSES && at instanceof Error; depth += 1, at = at.cause)
+    terminal.note(String(at.stack));
+}
 
-function wantsStack(context: CommandContext): boolean {
+const MOST_CAUSES = 10;
+
+async function wantsStack(): Promise<boolean> {
   try {
-    return ["debug", "trace"].includes(context.environment().LOG_LEVEL ?? "");
+    // Not above: the settings take longer to load than `rag --help` to print.
+    const { environmentOfRun } = await import("./environment.ts");
+    return ["debug", "trace"].includes(environmentOfRun().LOG_LEVEL ?? "");
   } catch {
     return false; // The files that say so may be what could not be read.
   }

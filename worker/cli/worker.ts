@@ -30,7 +30,7 @@ export const defineWorker: DefineCommand = (command, context) => {
 };
 
 async function worker(options: Options, context: CommandContext): Promise<void> {
-  const config = configOf(context, {
+  const config = configOf({
     ...(options.concurrency !== undefined && { jobConcurrency: options.concurrency }),
     ...(options.kinds !== undefined && { kinds: options.kinds }),
   });
