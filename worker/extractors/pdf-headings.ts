@@ -6,6 +6,10 @@ import type { OutlineEntry } from "./pdf-outline.ts";
 
 const MAX_HEADING_LINES = 3;
 const MAX_HEADING_CHARS = 160;
+/** More than any level that fonts or tags give. */
+const BELOW_OUTLINE = 1_000;
+/** A bold line with more of them is a list of names, as in references. */
+const MAX_COMMAS = 2;
 
 /** A heading that begins at a line: it takes `lines` of them (0: it is a bookmark that no line spells out). */
 export type PdfHeading = {
@@ -67,6 +71,13 @@ export function headingsByTags(lines: readonly PdfLine[]): PdfHeading[] {
 /** Headings by fonts, from styles learned by `learnStyles`. */
 export function headingsByFonts(lines: readonly PdfLine[], styles: HeadingStyles): PdfHeading[] {
   return runs(lines, (line, at) => styles.levelOf(line, lines[at - 1] ?? null));
+}
+
+/** Headings of the text below those of a sparse outline; where both see the same line the outline's holds. */
+export function nestHeadings(outline: readonly PdfHeading[], seen: readonly PdfHeading[]): PdfHeading[] {
+  const free = seen.filter(({ at }) => !outline.some((mark) => at >= mark.at && at < mark.at + mark.lines));
+  const below = free.map((heading) => ({ ...heading, level: heading.level + BELOW_OUTLINE }));
+  return [...outline, ...below].sort((a, b) => a.at - b.at);
 }
 
 function runs(
@@ -152,7 +163,8 @@ function readsAsHeading(line: PdfLine, bodySize: number): boolean {
   if (/^[•▪●–—-]\s/.test(text)) return false;
   const numbered = sectionNumber(text) !== null;
   if (/[,;]$/.test(text) || (/[.。]$/.test(text) && !numbered)) return false;
-  return !/:$/.test(text) || line.size >= bodySize * 1.12 || numbered;
+  if (line.size >= bodySize * 1.12 || numbered) return true;
+  return !/:$/.test(text) && text.split(",").length - 1 <= MAX_COMMAS;
 }
 
 /** `3.1` of "3.1 Traces", "3.1. Traces"; at most two digits a part, so that years and amounts are none. */

@@ -114,3 +114,20 @@ test("what a printer driver wrote as a title is none", async () => {
 
   expect([driver.extraction.title, author.extraction.title]).toEqual([null, "On Computable Numbers"]);
 });
+
+test("sparse bookmarks hold the path above the headings that fonts show", async () => {
+  const page = [...body(700, PROSE), { text: "Details", y: 640, size: 14 }, ...body(610, PROSE)];
+
+  const { segments } = await read({ pages: [page], bookmarks: [{ title: "The Whole", page: 1 }] });
+
+  expect(segments.map((segment) => segment.section)).toEqual(["The Whole", "The Whole > Details"]);
+});
+
+test("a page that cannot be read is named and does not cost the others", async () => {
+  const { segments, extraction } = await read({
+    pages: [body(700, ["First."]), null, body(700, ["Third."])],
+  });
+
+  expect(segments.map((segment) => segment.pageNumber)).toEqual([1, 3]);
+  expect(extraction.decisions).toContain("pages that could not be read: 2");
+});

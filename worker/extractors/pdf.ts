@@ -13,6 +13,7 @@ import {
   headingsByOutline,
   headingsByTags,
   learnStyles,
+  nestHeadings,
   type PdfHeading,
 } from "./pdf-headings.ts";
 import { linesOfPage, type PdfLine } from "./pdf-lines.ts";
@@ -124,10 +125,26 @@ function createPageReader(pdf: PDFDocumentProxy, broken: number[]): PageReader {
   };
 }
 
+/** Bookmarks rarer than one in so many pages name chapters only, or just the document. */
+const PAGES_PER_BOOKMARK = 8;
+const MIN_BOOKMARKS = 3;
+
 async function chooseFinder(pdf: PDFDocumentProxy, reader: PageReader): Promise<PageFinder> {
   const outline = await readOutline(pdf);
-  if (outline.size > 0)
-    return { way: "outline", find: (page, lines) => headingsByOutline(lines, outline.get(page) ?? []) };
+  const bookmarks = [...outline.values()].reduce((sum, entries) => sum + entries.length, 0);
+  const marked = (page: number, lines: readonly PdfLine[]) =>
+    headingsByOutline(lines, outline.get(page) ?? []);
+  if (bookmarks >= Math.max(MIN_BOOKMARKS, pdf.numPages / PAGES_PER_BOOKMARK))
+    return { way: "outline", find: marked };
+  const seen = await lookForHeadings(pdf, reader);
+  if (bookmarks === 0) return seen;
+  return {
+    way: `outline and ${seen.way}`,
+    find: (page, lines) => nestHeadings(marked(page, lines), seen.find(page, lines)),
+  };
+}
+
+async function lookForHeadings(pdf: PDFDocumentProxy, reader: PageReader): Promise<PageFinder> {
   const sample: (readonly PdfLine[])[] = [];
   for (const page of samplePages(pdf.numPages)) sample.push((await reader.peek(page)).lines);
   if (sample.some((lines) => lines.some((line) => line.tagLevel !== null)))

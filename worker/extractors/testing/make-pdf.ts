@@ -10,7 +10,7 @@ export type PdfText = {
 };
 
 export type PdfSpec = {
-  /** One array a page; null is a page whose content is missing and whose resources are broken. */
+  /** One array a page; null is a page whose place in the tree leads back to its root. */
   readonly pages: readonly (readonly PdfText[] | null)[];
   readonly bookmarks?: readonly { readonly title: string; readonly page: number }[];
   readonly fields?: readonly { readonly name: string; readonly value: string }[];
@@ -39,8 +39,10 @@ export function makePdf(spec: PdfSpec): Buffer {
   );
   const pages = spec.pages.map((lines, at) => {
     const annotations = at === 0 ? `/Annots [${fields.map((field) => `${field} 0 R`).join(" ")}]` : "";
-    const content = lines === null ? "/Contents [ 9999 0 R (broken) ] /Resources (broken)" : contentOf(lines);
-    return add(`<< /Type /Page /Parent ${tree} 0 R /MediaBox [0 0 595 842] ${annotations} ${content} >>`);
+    if (lines === null) return add(`<< /Type /Pages /Count 1 /Kids [${tree} 0 R] >>`);
+    return add(
+      `<< /Type /Page /Parent ${tree} 0 R /MediaBox [0 0 595 842] ${annotations} ${contentOf(lines)} >>`,
+    );
   });
   function contentOf(lines: readonly PdfText[]): string {
     const number = stream(lines.map(show).join("\n"));
