@@ -13,6 +13,7 @@ import type { Embedder } from "./embedders/embedder.ts";
 import { openEmbedder } from "./embedders/open-embedder.ts";
 import { type Extractors, openExtractors } from "./extractors/extract-isolated.ts";
 import { Failure } from "./failure/failure.ts";
+import { failureFromUnknown } from "./failure/from-unknown.ts";
 import type { Log } from "./log/log.ts";
 import type { EmbedBatch } from "./pipeline/embed-batch.ts";
 import { openPipeline } from "./pipeline/run-job.ts";
@@ -121,7 +122,7 @@ async function startWorker(parts: Parts, options: WorkerOptions): Promise<Runnin
   const embedder = await parts.embedder();
   await checkDatabase(database.call, embedder);
   await checkEmbedder(embedder, AbortSignal.timeout(60_000));
-  const { embed, close: closeBatcher } = openEmbedding(embedder, config);
+  const { embed, close: closeBatcher } = openEmbedding(embedder, config, activity);
   const workerId = config.workerId ?? nameWorker();
   const identity = { workerId, leaseSeconds: config.leaseSeconds };
   const keeper = await openLeaseKeeper({
@@ -187,8 +188,12 @@ async function startWorker(parts: Parts, options: WorkerOptions): Promise<Runnin
 }
 
 /** The process's one way to the provider, with the price of what went through it. */
-function openEmbedding(embedder: Embedder, config: Config): { embed: EmbedBatch; close(): Promise<void> } {
-  const batcher = openBatcher(embedder, {
+function openEmbedding(
+  embedder: Embedder,
+  config: Config,
+  activity: Activity,
+): { embed: EmbedBatch; close(): Promise<void> } {
+  const batcher = openBatcher(tellingOfRequests(embedder, activity), {
     batch: config.embeddingBatch,
     concurrency: config.embeddingConcurrency,
   });
@@ -200,6 +205,28 @@ function openEmbedding(embedder: Embedder, config: Config): { embed: EmbedBatch;
       return { vectors, tokens, costUsd: tokens * price };
     },
     close: () => batcher.close(),
+  };
+}
+
+/** The same embedder, each of whose requests is told of. */
+function tellingOfRequests(embedder: Embedder, activity: Activity): Embedder {
+  const { provider, model } = embedder;
+  return {
+    ...embedder,
+    async embed(texts, signal) {
+      const startedAt = performance.now();
+      const durationMs = () => Math.round(performance.now() - startedAt);
+      try {
+        const answer = await embedder.embed(texts, signal);
+        const facts = { texts: texts.length, tokens: answer.tokens, durationMs: durationMs() };
+        activity.say("embeddings.received", { provider, model, ...facts });
+        return answer;
+      } catch (thrown) {
+        const { code } = failureFromUnknown(thrown);
+        activity.say("embeddings.failed", { provider, code, durationMs: durationMs() });
+        throw thrown;
+      }
+    },
   };
 }
 

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { Failure } from "../failure/failure.ts";
 import { type EmbeddingServerOptions, startEmbeddingServer } from "../tests/stand-ins/embedding-server.ts";
 import { vectorOf } from "../tests/stand-ins/embedding-server-vectors.ts";
-import { type BatcherOptions, openBatcher, splitIntoRequests } from "./batch.ts";
+import { type BatcherOptions, openBatcher } from "./batch.ts";
 import { failureOf } from "./contract.ts";
 import { openOpenAi } from "./openai.ts";
 
@@ -53,16 +53,54 @@ test("requests of all calls together never exceed the concurrency", async () => 
   expect(provider.seen.most).toBe(2);
 });
 
-test("a request never holds more tokens than the provider takes, by their upper bound", () => {
-  const limits = { maxItems: 100, maxTokensPerInput: 50, maxTokensPerRequest: 100 };
+test("a request never holds more tokens than the provider takes, by their upper bound", async () => {
+  const { embedder, provider } = await world();
+  const tight = {
+    ...embedder,
+    limits: { ...embedder.limits, maxTokensPerInput: 50, maxTokensPerRequest: 100 },
+  };
+  const batcher = openBatcher(tight, { batch: 16, concurrency: 1 });
+  opened.push(batcher);
 
-  const requests = splitIntoRequests(
-    ["x".repeat(40), "y".repeat(40), "é".repeat(30), "z".repeat(400)],
-    16,
-    limits,
+  await batcher.embed(["x".repeat(40), "y".repeat(40), "é".repeat(30), "z".repeat(40)], never);
+
+  expect(provider.seen).toMatchObject({ requests: 2, texts: 4 });
+});
+
+test("short texts of many jobs share full requests", async () => {
+  const { provider, batcher } = await world({ latencyMs: 20 }, { batch: 8, concurrency: 2 });
+
+  const answers = await Promise.all(
+    numbered(32, "job").map((job) => batcher.embed([`${job} a`, `${job} b`], never)),
   );
 
-  expect(requests.map((request) => request.length)).toEqual([2, 2]);
+  expect(provider.seen).toMatchObject({ requests: 8, texts: 64 });
+  expect(answers[31]?.vectors).toEqual(["job 31 a", "job 31 b"].map((text) => vectorOf(text, 1536)));
+});
+
+test("a text that two jobs ask for at once is sent once and paid by one of them", async () => {
+  const { provider, batcher } = await world();
+
+  const [one, two] = await Promise.all([batcher.embed(["same"], never), batcher.embed(["same"], never)]);
+
+  expect(provider.seen.texts).toBe(1);
+  expect(one.vectors).toEqual(two.vectors);
+  expect(one.tokens + two.tokens).toBe(1);
+});
+
+test("an abort of one job leaves the other jobs of its request alone", async () => {
+  const { provider, batcher } = await world({ latencyMs: 50 });
+  const abort = new AbortController();
+  const lost = new Failure("job.lease-lost");
+
+  const leaving = failureOf(batcher.embed(["going"], abort.signal));
+  const staying = batcher.embed(["staying"], never);
+  await provider.nextRequest();
+  abort.abort(lost);
+
+  expect(await leaving).toBe(lost);
+  expect((await staying).vectors).toEqual([vectorOf("staying", 1536)]);
+  expect(provider.seen.requests).toBe(1);
 });
 
 test.each([

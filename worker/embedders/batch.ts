@@ -1,10 +1,13 @@
-// Sends many texts in requests that a provider accepts, a bounded number at a time for the whole process.
+// Sends the texts of all jobs in requests that a provider accepts, a bounded number at a time for the whole
+// process. Texts of many documents share a request: one document at a time would leave most of it empty.
 // One bad text costs only itself: its request is halved until it stands alone. Never on 429 or a bad key,
 // where each half would fail as well and make it worse.
 import pLimit from "p-limit";
 import { Failure } from "../failure/failure.ts";
-import { mostTokens } from "./check-texts.ts";
-import type { Embedder, EmbedderLimits, Embeddings } from "./embedder.ts";
+import { EmbedCall, RejectedText } from "./embed-call.ts";
+import type { Embedder } from "./embedder.ts";
+import { type PackedText, Packer } from "./packer.ts";
+import { SalvagedVectors } from "./salvaged-vectors.ts";
 
 export type BatcherOptions = {
   /** Most texts in one request; the provider's own limit may be lower. */
@@ -16,158 +19,120 @@ export type BatcherOptions = {
 export type Batcher = {
   /**
    * Vectors for any number of texts, in their order; equal texts are sent once. Throws the first Failure, with
-   * the fact `input` (index in `texts`) where one text is at fault, or the signal's reason when aborted. It
-   * returns or throws only when none of its requests is in flight any more.
+   * the fact `input` (index in `texts`) where one text is at fault, or the signal's reason as soon as it fires.
+   * A request that no call waits for any more is ended.
    */
-  embed(texts: readonly string[], signal: AbortSignal): Promise<Embeddings>;
+  embed(texts: readonly string[], signal: AbortSignal): Promise<Embedded>;
   /** Refuses new calls and waits for those that run. Does not close the embedder. Safe to call twice. */
   close(): Promise<void>;
 };
 
-// Vectors that a failed call paid for, kept so that its retry in this process does not pay again. 1,024 of
-// 1,536 dimensions with their texts are about 8 MB.
-const MOST_SALVAGED = 1024;
-
-type Call = {
-  readonly signal: AbortSignal;
-  readonly vectors: Map<string, Float32Array>;
-  tokens: number;
-  failure: { readonly thrown: unknown } | null;
-};
+/** `tokens`: this call's share of what its requests cost. */
+export type Embedded = { readonly vectors: readonly Float32Array[]; readonly tokens: number };
 
 /** Opens the batching step that all jobs of a process share. */
 export function openBatcher(embedder: Embedder, options: BatcherOptions): Batcher {
   const limit = pLimit(options.concurrency);
-  const salvaged = new Map<string, Float32Array>();
+  const packer = new Packer(options.batch, embedder.limits, () => pump());
+  const salvaged = new SalvagedVectors();
   const running = new Set<Promise<unknown>>();
   let closed = false;
 
-  async function embed(texts: readonly string[], signal: AbortSignal): Promise<Embeddings> {
-    signal.throwIfAborted();
-    if (closed) throw new Failure("worker.stopping");
-    const call: Call = { signal, vectors: takeSalvaged(salvaged, texts), tokens: 0, failure: null };
-    const missing = [...new Set(texts)].filter((text) => !call.vectors.has(text));
-    const requests = splitIntoRequests(missing, options.batch, embedder.limits);
-    await Promise.all(requests.map((request) => limit(() => sendUnlessFailed(embedder, request, call))));
-    if (call.failure !== null) {
-      salvage(salvaged, call.vectors);
-      throw namingInput(call.failure.thrown, texts);
+  function pump(): void {
+    while (limit.activeCount + limit.pendingCount < options.concurrency) {
+      const request = packer.take();
+      if (request.length === 0) return;
+      track(limit(() => send(embedder, packer, request)).finally(pump));
     }
-    return { vectors: texts.map((text) => vectorOf(call, text)), tokens: call.tokens };
+  }
+
+  function track(work: Promise<unknown>): void {
+    const over: Promise<unknown> = work.then(
+      () => running.delete(over),
+      () => running.delete(over),
+    );
+    running.add(over);
   }
 
   return {
     async embed(texts, signal) {
-      const call = embed(texts, signal);
-      running.add(call);
-      try {
-        return await call;
-      } finally {
-        running.delete(call);
-      }
+      signal.throwIfAborted();
+      if (closed) throw new Failure("worker.stopping");
+      const call = new EmbedCall(texts, salvaged.take(texts), signal);
+      packer.add(call.missing().map((text) => ({ text, call })));
+      pump();
+      const ended = call.ended.catch((thrown: unknown) => {
+        packer.forget(call);
+        salvaged.keep(call.vectors);
+        throw thrown;
+      });
+      track(ended);
+      return await ended;
     },
     async close() {
       closed = true;
-      await Promise.allSettled(running);
+      while (running.size > 0) await Promise.all(running);
     },
   };
 }
 
-/** Requests of at most `batch` texts and of no more tokens than the provider takes in one. */
-export function splitIntoRequests(
-  texts: readonly string[],
-  batch: number,
-  limits: EmbedderLimits,
-): readonly (readonly string[])[] {
-  const mostItems = Math.min(batch, limits.maxItems);
-  const requests: string[][] = [];
-  let tokens = 0;
-  for (const text of texts) {
-    // The upper bound wastes some room and saves counting every text a second time.
-    const size = Math.min(mostTokens(text), limits.maxTokensPerInput);
-    const last = requests.at(-1);
-    if (last === undefined || last.length >= mostItems || tokens + size > limits.maxTokensPerRequest) {
-      requests.push([text]);
-      tokens = size;
-    } else {
-      last.push(text);
-      tokens += size;
-    }
-  }
-  return requests;
-}
-
-// Never throws, so that Promise.all waits for every request of the call.
-async function sendUnlessFailed(embedder: Embedder, texts: readonly string[], call: Call): Promise<void> {
-  if (call.failure !== null) return;
+/** One request for the texts of one or more calls. Never throws: each call learns its own end. */
+async function send(embedder: Embedder, packer: Packer, request: readonly PackedText[]): Promise<void> {
+  const calls = new Set(request.map((packed) => packed.call));
+  const abort = new AbortController();
+  // The request goes on while anybody waits for it.
+  const oneLess = () => {
+    if ([...calls].every((call) => call.over)) abort.abort(new Failure("worker.stopping"));
+  };
+  for (const call of calls) call.onEnd(oneLess);
+  const startedAt = performance.now();
   try {
-    call.signal.throwIfAborted();
-    await sendOrHalve(embedder, texts, call);
+    await sendOrHalve(embedder, request, abort.signal);
+    packer.learn(performance.now() - startedAt);
   } catch (thrown) {
-    call.failure ??= { thrown };
+    for (const call of calls) call.fail(thrown);
   }
 }
 
 /** Halving a request of n texts takes at most about 2 log2(n) requests to find one bad text. */
-async function sendOrHalve(embedder: Embedder, texts: readonly string[], call: Call): Promise<void> {
+async function sendOrHalve(
+  embedder: Embedder,
+  request: readonly PackedText[],
+  signal: AbortSignal,
+): Promise<void> {
+  const wanted = request.filter((packed) => !packed.call.over);
+  const texts = [...new Set(wanted.map((packed) => packed.text))];
+  if (texts.length === 0) return;
   try {
-    const { vectors, tokens } = await embedder.embed(texts, call.signal);
-    for (const [at, text] of texts.entries()) {
-      const vector = vectors[at];
-      if (vector !== undefined) call.vectors.set(text, vector);
+    const { vectors, tokens } = await embedder.embed(texts, signal);
+    const perText = tokens / texts.length;
+    const byText = new Map(texts.map((text, at) => [text, vectors[at]]));
+    const paid = new Set<string>();
+    for (const { text, call } of wanted) {
+      const vector = byText.get(text);
+      if (vector !== undefined) call.receive(text, vector, paid.has(text) ? 0 : perText);
+      paid.add(text);
     }
-    call.tokens += tokens;
   } catch (thrown) {
     if (!(thrown instanceof Failure) || thrown.code !== "embed.input-rejected") throw thrown;
     const known = texts.length === 1 ? 0 : thrown.facts.input;
-    if (typeof known === "number") throw new RejectedText(texts[known] ?? "", thrown);
-    const middle = Math.ceil(texts.length / 2);
-    await sendOrHalve(embedder, texts.slice(0, middle), call);
-    await sendOrHalve(embedder, texts.slice(middle), call);
-  }
-}
-
-/** Carries the text itself to where its index is known; never leaves this file. */
-class RejectedText extends Error {
-  readonly text: string;
-  readonly failure: Failure;
-
-  constructor(text: string, failure: Failure) {
-    super("rejected text");
-    this.text = text;
-    this.failure = failure;
-  }
-}
-
-function namingInput(thrown: unknown, texts: readonly string[]): unknown {
-  if (!(thrown instanceof RejectedText)) return thrown;
-  const { failure } = thrown;
-  const input = texts.indexOf(thrown.text);
-  return new Failure(failure.code, { says: failure.message, facts: { ...failure.facts, input } });
-}
-
-function vectorOf(call: Call, text: string): Float32Array {
-  const vector = call.vectors.get(text);
-  if (vector === undefined) throw new Failure("embed.bad-answer", { facts: { wrong: "count" } });
-  return vector;
-}
-
-function takeSalvaged(salvaged: Map<string, Float32Array>, texts: readonly string[]) {
-  const taken = new Map<string, Float32Array>();
-  if (salvaged.size === 0) return taken;
-  for (const text of texts) {
-    const vector = salvaged.get(text);
-    if (vector !== undefined) taken.set(text, vector);
-    salvaged.delete(text);
-  }
-  return taken;
-}
-
-function salvage(salvaged: Map<string, Float32Array>, vectors: ReadonlyMap<string, Float32Array>): void {
-  for (const [text, vector] of vectors) salvaged.set(text, vector);
-  // Oldest first, for a Map keeps the order of insertion.
-  for (const text of salvaged.keys()) {
-    if (salvaged.size <= MOST_SALVAGED) return;
-    salvaged.delete(text);
+    if (typeof known === "number") {
+      const bad = texts[known] ?? "";
+      for (const { text, call } of wanted) if (text === bad) call.fail(new RejectedText(bad, thrown));
+      const others = wanted.filter((packed) => packed.text !== bad);
+      if (others.length > 0) await sendOrHalve(embedder, others, signal);
+      return;
+    }
+    const firstHalf = new Set(texts.slice(0, Math.ceil(texts.length / 2)));
+    await sendOrHalve(
+      embedder,
+      wanted.filter((packed) => firstHalf.has(packed.text)),
+      signal,
+    );
+    await sendOrHalve(
+      embedder,
+      wanted.filter((packed) => !firstHalf.has(packed.text)),
+      signal,
+    );
   }
 }
