@@ -16,6 +16,9 @@ export type OwnerLink = {
   close(): Promise<void>;
 };
 
+/** A stopped owner and one that runs a long statement are silent alike; who has greeted gets this much longer. */
+const WORKING = 4;
+
 type Asked = { readonly resolve: (answer: unknown) => void; readonly reject: (reason: unknown) => void };
 
 /**
@@ -44,18 +47,19 @@ export async function linkToOwner(whereabouts: Whereabouts, patienceMs: number):
   };
   socket.on("error", () => {}); // "close" follows.
   socket.once("close", () => endAll(new LinkCut()));
-  // A stopped process still has an open socket. A busy one is silent too, so this is measured in tens of seconds.
-  const watch = silenceWatch(socket, patienceMs, () => {
+  const giveUp = () => {
     endAll(ownerIsSilent(patienceMs));
     socket.destroy();
-  });
+  };
+  const watch = silenceWatch(socket, () => asked.size > 0, giveUp);
   sendLine(socket, { word: whereabouts.word });
-  watch(() => asked.size > 0);
+  watch.atMost(patienceMs);
   const greeted = await greeting.catch((thrown: unknown) => {
     if (thrown instanceof LinkCut) return false;
     throw thrown;
   });
   if (!greeted) return null;
+  watch.atMost(patienceMs * WORKING);
   return {
     ask(request, signal) {
       return new Promise((resolve, reject) => {
@@ -93,26 +97,30 @@ export async function linkToOwner(whereabouts: Whereabouts, patienceMs: number):
   };
 }
 
-/** Calls `tooLong` once when answers are owed and none has come for `patienceMs`. */
+/** Calls `tooLong` when answers are owed and nothing at all has come for the time set last. */
 function silenceWatch(
   socket: Socket,
-  patienceMs: number,
+  owed: () => boolean,
   tooLong: () => void,
-): (owed: () => boolean) => void {
+): { atMost(ms: number): void } {
   let since = Date.now();
+  let timer: NodeJS.Timeout | undefined;
   socket.on("data", () => {
     since = Date.now();
   });
-  return (owed) => {
-    const timer = setInterval(
-      () => {
-        if (!owed()) since = Date.now();
-        else if (Date.now() - since > patienceMs) tooLong();
-      },
-      Math.max(10, patienceMs / 10),
-    );
-    timer.unref();
-    socket.once("close", () => clearInterval(timer));
+  socket.once("close", () => clearInterval(timer));
+  return {
+    atMost(ms) {
+      clearInterval(timer);
+      timer = setInterval(
+        () => {
+          if (!owed()) since = Date.now();
+          else if (Date.now() - since > ms) tooLong();
+        },
+        Math.max(10, ms / 10),
+      );
+      timer.unref();
+    },
   };
 }
 
