@@ -1,8 +1,11 @@
 // What the documents say of the code, held against the code: a reader who finds a code, a function or a command in
 // one of them finds it in the other.
 import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { openEmbedded } from "../database/embedded.ts";
 import { catalogue, type FailureKind } from "../failure/catalogue.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -95,4 +98,29 @@ test("every npm script that the documents name exists", () => {
 
   expect(named.length).toBeGreaterThan(5);
   for (const name of named) expect(scripts, name).toHaveProperty([name]);
+});
+
+test("the SQL that the README shows runs as it stands, statement after statement", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "rag-docs-"));
+  const database = await openEmbedded({ dir: folder });
+  const blocks = [...read("README.md").matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
+  const statements = blocks
+    .flatMap((block) => block.split(/;\n/))
+    .filter((statement) => /\w/.test(statement));
+  const vector = `[${Array.from({ length: 1_536 }, () => "0.1").join(",")}]`;
+  let id = "";
+  try {
+    for (const statement of statements) {
+      const filled = statement.replaceAll("…that id…", id).replace("[0.012, …]", vector);
+      const [row] = await database.session.query(filled);
+      if (typeof row?.id === "string") id = row.id;
+    }
+    const jobs = await database.call("rag_list_jobs", {});
+
+    expect(statements.length).toBeGreaterThan(9);
+    expect(jobs).toHaveLength(4);
+  } finally {
+    await database.close();
+    await rm(folder, { recursive: true });
+  }
 });
