@@ -131,14 +131,15 @@ async function stopOnTime(
   limitMs: number,
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
-  // The server's own limit comes first; ours is for a server or a network that no longer answers.
-  const deadline = AbortSignal.timeout(limitMs + CANCEL_GRACE_MS);
-  const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
   const stopped = await new Promise<boolean>((resolve) => {
-    const onAbort = () => resolve(true);
-    stop.addEventListener("abort", onAbort, { once: true });
+    const onStop = () => resolve(true);
+    // The server's own limit comes first; ours is for a server or a network that no longer answers.
+    const timer = setTimeout(onStop, limitMs + CANCEL_GRACE_MS);
+    signal?.addEventListener("abort", onStop, { once: true });
+    if (signal?.aborted) onStop();
     void settled.then(() => {
-      stop.removeEventListener("abort", onAbort);
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onStop);
       resolve(false);
     });
   });

@@ -73,13 +73,18 @@ async function callOnce(
   callMs: number,
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
-  const deadline = AbortSignal.timeout(callMs);
-  const stop = signal ? AbortSignal.any([signal, deadline]) : deadline;
-  const { data, error, status } = await client.rpc(name, args).abortSignal(stop);
-  if (error === null) return data;
-  signal?.throwIfAborted();
-  if (deadline.aborted) throw new Failure("database.timeout", { facts: { limitMs: callMs } });
-  throw failureFromAnswer(error, status);
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), callMs);
+  const stop = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;
+  try {
+    const { data, error, status } = await client.rpc(name, args).abortSignal(stop);
+    if (error === null) return data;
+    signal?.throwIfAborted();
+    if (limit.signal.aborted) throw new Failure("database.timeout", { facts: { limitMs: callMs } });
+    throw failureFromAnswer(error, status);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 type Verdict = readonly [code: FailureCode, says?: string];
