@@ -13,6 +13,8 @@ const MIN_SHARE = 0.5;
 /** A block whose text is mostly links, with at least so many of them, is a menu. */
 const MENU_LINK_SHARE = 0.6;
 const MENU_LINKS = 5;
+/** Less kept than this share of what was left out by its names alone: the names did not fit. */
+const MIN_KEPT_OF_DOUBTED = 0.5;
 
 const NEVER_TEXT = /^(script|style|noscript|template|head|svg|iframe|object|select|textarea|button|map)$/;
 const BOILERPLATE_TAG = /^(nav|footer|aside|menu|dialog)$/;
@@ -60,12 +62,15 @@ export async function findMainContent(chunks: AsyncIterable<string>): Promise<Ma
 function createSurvey() {
   const open: Open[] = [];
   const boilerplate = new Set<number>();
+  const certain = new Set<number>();
   const candidates: Candidate[] = [];
   const parents: number[] = [];
   let linkDepth = 0;
   let silent = 0;
   let outside = 0;
+  let sure = 0;
   let left = 0;
+  let doubted = 0;
   let total = 0;
   let title: string | null = null;
 
@@ -97,6 +102,8 @@ function createSurvey() {
       parents.push(open.at(-1)?.index ?? -1);
       const out = silent === 0 && isBoilerplate(name, attributes, open);
       if (out) boilerplate.add(index);
+      if (out && isCertain(name, attributes)) certain.add(index);
+      if (certain.has(index)) sure += 1;
       if (out) outside += 1;
       if (out || NEVER_TEXT.test(name)) silent += 1;
       if (name === "a") linkDepth += 1;
@@ -122,6 +129,7 @@ function createSurvey() {
       const chars = data.trim() === "" ? 0 : data.replace(/\s+/g, " ").length;
       if (silent > 0) {
         if (outside > 0) left += chars;
+        if (outside > 0 && sure === 0) doubted += chars;
         return;
       }
       total += chars;
@@ -133,6 +141,7 @@ function createSurvey() {
       const element = open.pop();
       if (element === undefined) return;
       if (element.boilerplate) outside -= 1;
+      if (certain.has(element.index)) sure -= 1;
       if (element.boilerplate || NEVER_TEXT.test(name)) silent -= 1;
       if (name === "a") linkDepth -= 1;
       if (silent === 0 && !element.boilerplate) close(element);
@@ -142,7 +151,7 @@ function createSurvey() {
     write: (chunk: string) => parser.write(chunk),
     end(): MainContent {
       parser.end();
-      return conclude({ candidates, parents, boilerplate, total, left, title });
+      return conclude({ candidates, parents, boilerplate, certain, total, left, doubted, title });
     },
   };
 }
@@ -151,12 +160,22 @@ type Findings = {
   readonly candidates: readonly Candidate[];
   readonly parents: readonly number[];
   readonly boilerplate: ReadonlySet<number>;
+  /** Those of them that markup itself calls navigation or hidden, not merely their names. */
+  readonly certain: ReadonlySet<number>;
   readonly total: number;
   readonly left: number;
+  /** Of what is left out, the characters that only names speak against. */
+  readonly doubted: number;
   readonly title: string | null;
 };
 
-function conclude({ candidates, parents, boilerplate, total, left, title }: Findings): MainContent {
+function conclude(findings: Findings): MainContent {
+  const { candidates, parents, boilerplate, certain, total, left, doubted } = findings;
+  const clean = findings.title?.replace(/\s+/g, " ").trim() ?? "";
+  const title = clean === "" ? null : clean;
+  // A page that is mostly "boilerplate" was misread: its author names containers differently.
+  if (total < doubted * MIN_KEPT_OF_DOUBTED)
+    return { title, decisions: ["page kept whole"], skips: (index) => certain.has(index) };
   const best = candidates.reduce<Candidate | null>(
     (top, one) => (one.score > (top?.score ?? 20) ? one : top),
     null,
@@ -168,9 +187,8 @@ function conclude({ candidates, parents, boilerplate, total, left, title }: Find
   if (chosen !== null)
     decisions.push(`main content in <${chosen.name}> (${chosen.chars} of ${total + left} characters)`);
   else if (left > 0) decisions.push(`navigation left out (${left} of ${total + left} characters)`);
-  const clean = title?.replace(/\s+/g, " ").trim() ?? "";
   return {
-    title: clean === "" ? null : clean,
+    title,
     decisions,
     skips(index) {
       if (boilerplate.has(index)) return true;
@@ -221,6 +239,10 @@ function isBoilerplate(
     !LIKELY.test(names) &&
     !/^(a|span|h[1-6]|p|td|tr|table)$/.test(name)
   );
+}
+
+function isCertain(name: string, attributes: Readonly<Record<string, string>>): boolean {
+  return isHidden(attributes) || BOILERPLATE_TAG.test(name) || BOILERPLATE_ROLE.test(attributes.role ?? "");
 }
 
 function isHidden(attributes: Readonly<Record<string, string>>): boolean {

@@ -80,3 +80,12 @@ test("what stands after an unclosed comment or tag is not invented", async () =>
 
   expect(text).toBe("before\n");
 });
+
+test("a page whose containers have misleading names is kept", async () => {
+  const { text } = await read(
+    `<body><div class="widget"><h1>Title</h1><p>${PROSE}</p></div><nav>Home</nav></body>`,
+  );
+
+  expect(text).toContain("A sentence");
+  expect(text).not.toContain("Home");
+});

@@ -17,6 +17,8 @@ export type PdfLine = {
   readonly wideGaps: number;
   /** Heading level by the document's own tags, else null. */
   readonly tagLevel: number | null;
+  /** Its font does not tell its characters (no map to Unicode): what stands in `text` means nothing. */
+  readonly unreadable: boolean;
 };
 
 const WIDE_GAP_EMS = 2;
@@ -66,14 +68,13 @@ function startsNewLine(last: TextItem | undefined, next: TextItem): boolean {
 }
 
 function composeLine(items: readonly TextItem[], tagLevel: number | null): PdfLine | null {
-  const text = items
-    .map((item) => item.str)
-    .join("")
-    .replace(/\s+/g, " ")
-    .trim();
+  const raw = items.map((item) => item.str).join("");
+  // A control character between letters is a space whose font does not say so.
+  const text = raw.replace(/[\s\p{Cc}]+/gu, " ").trim();
   const inked = items.filter((item) => item.str.trim() !== "");
   const first = inked[0];
-  if (text === "" || first === undefined) return null;
+  const unreadable = isMeaningless(raw);
+  if ((text === "" && !unreadable) || first === undefined) return null;
   const [font, fontChars] = most(inked, (item) => item.fontName);
   const chars = inked.reduce((sum, item) => sum + item.str.length, 0);
   const size = Number(most(inked, (item) => sizeOf(item).toFixed(1))[0]);
@@ -87,7 +88,14 @@ function composeLine(items: readonly TextItem[], tagLevel: number | null): PdfLi
     fontShare: fontChars / chars,
     wideGaps: items.filter((item) => item.str.trim() === "" && item.width > WIDE_GAP_EMS * size).length,
     tagLevel,
+    unreadable,
   };
+}
+
+/** Most of its characters are private-use, unassigned, replacement or control characters. */
+function isMeaningless(text: string): boolean {
+  const inked = text.replace(/\s+/g, "");
+  return (inked.match(/[\p{Co}\p{Cn}\ufffd\p{Cc}]/gu)?.length ?? 0) > inked.length / 2;
 }
 
 function most(items: readonly TextItem[], keyOf: (item: TextItem) => string): [string, number] {

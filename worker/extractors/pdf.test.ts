@@ -131,3 +131,9 @@ test("a page that cannot be read is named and does not cost the others", async (
   expect(segments.map((segment) => segment.pageNumber)).toEqual([1, 3]);
   expect(extraction.decisions).toContain("pages that could not be read: 2");
 });
+
+test("pages without text are named", async () => {
+  const { extraction } = await read({ pages: [body(700, ["First."]), [], body(700, ["Third."])] });
+
+  expect(extraction.decisions).toContain("pages without text (pictures or blank): 2");
+});

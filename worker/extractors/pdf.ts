@@ -41,8 +41,8 @@ export async function* readPdf(file: FileToRead): AsyncGenerator<Extracted> {
 }
 
 async function* readPages(pdf: PDFDocumentProxy, file: FileToRead): AsyncGenerator<Extracted> {
-  const broken: number[] = [];
-  const reader = createPageReader(pdf, broken);
+  const trouble: PageTrouble = { broken: [], blank: [], unreadable: [] };
+  const reader = createPageReader(pdf, trouble);
   const finder = await chooseFinder(pdf, reader);
   const extraction: Extraction = {
     mediaType: file.mediaType,
@@ -61,22 +61,35 @@ async function* readPages(pdf: PDFDocumentProxy, file: FileToRead): AsyncGenerat
     yield { kind: "progress", page, pages: pdf.numPages };
   }
   for (const segment of cutter.end()) yield { kind: "segment", segment };
-  if (cutter.count === 0) throw nothingFound(pdf.numPages, broken.length);
-  if (broken.length > 0) yield { kind: "extraction", extraction: withBroken(extraction, broken) };
+  if (cutter.count === 0) throw nothingFound(pdf.numPages, trouble);
+  const told = describeTrouble(trouble);
+  if (told.length > 0)
+    yield {
+      kind: "extraction",
+      extraction: { ...extraction, decisions: [...extraction.decisions, ...told] },
+    };
 }
 
-function nothingFound(pages: number, broken: number): Failure {
-  if (broken === pages) return new Failure("extract.corrupt", { facts: { format: "pdf", pages, broken } });
-  return new Failure("extract.no-text", { facts: { pages } });
+type PageTrouble = { readonly broken: number[]; readonly blank: number[]; readonly unreadable: number[] };
+
+function nothingFound(pages: number, { broken, unreadable }: PageTrouble): Failure {
+  if (broken.length === pages) return new Failure("extract.corrupt", { facts: { format: "pdf", pages } });
+  return new Failure("extract.no-text", { facts: { pages, withoutUnicode: unreadable.length || undefined } });
 }
 
-function withBroken(extraction: Extraction, broken: readonly number[]): Extraction {
-  const named = broken.slice(0, MAX_NAMED_PAGES).join(", ");
-  const more = broken.length > MAX_NAMED_PAGES ? ` and ${broken.length - MAX_NAMED_PAGES} more` : "";
-  return {
-    ...extraction,
-    decisions: [...extraction.decisions, `pages that could not be read: ${named}${more}`],
-  };
+function describeTrouble({ broken, blank, unreadable }: PageTrouble): string[] {
+  return [
+    ...listPages("pages that could not be read", broken),
+    ...listPages("pages without text (pictures or blank)", blank),
+    ...listPages("pages with lines left out because their fonts do not tell their characters", unreadable),
+  ];
+}
+
+function listPages(what: string, pages: readonly number[]): string[] {
+  if (pages.length === 0) return [];
+  const sorted = pages.toSorted((a, b) => a - b);
+  const more = pages.length > MAX_NAMED_PAGES ? ` and ${pages.length - MAX_NAMED_PAGES} more` : "";
+  return [`${what}: ${sorted.slice(0, MAX_NAMED_PAGES).join(", ")}${more}`];
 }
 
 type PageText = {
@@ -91,7 +104,7 @@ type PageReader = {
   readonly fonts: FontNames;
 };
 
-function createPageReader(pdf: PDFDocumentProxy, broken: number[]): PageReader {
+function createPageReader(pdf: PDFDocumentProxy, trouble: PageTrouble): PageReader {
   const kept = new Map<number, PageText>();
   const fonts = createFontNames();
   const load = async (number: number): Promise<PageText> => {
@@ -101,10 +114,15 @@ function createPageReader(pdf: PDFDocumentProxy, broken: number[]): PageReader {
       const levels = await readTagLevels(page);
       const content = await page.getTextContent({ includeMarkedContent: levels.size > 0 });
       await fonts.learn(page, content);
-      return { lines: linesOfPage(content, levels), fields: await fieldValues(page) };
+      const fields = await fieldValues(page);
+      const lines = linesOfPage(content, levels);
+      if (lines.length === 0 && fields.length === 0) trouble.blank.push(number);
+      const readable = lines.filter((line) => !line.unreadable);
+      if (readable.length < lines.length) trouble.unreadable.push(number);
+      return { lines: readable, fields };
     } catch (thrown) {
       if (thrown instanceof Failure) throw thrown;
-      broken.push(number);
+      trouble.broken.push(number);
       return { lines: [], fields: [] };
     } finally {
       page?.cleanup();
