@@ -77,7 +77,9 @@ async function ingest(paths: readonly string[], options: Options, context: Comma
 
 function codeOf(summary: IngestSummary, request: IngestRequest): ExitCode {
   const { documents, queued, failed } = summary;
-  const nothingThere = failed.length > 0 && failed.every(({ source }) => request.paths.includes(source));
+  const nothingThere =
+    failed.length > 0 &&
+    failed.every(({ code, source }) => code === "source.not-found" && request.paths.includes(source));
   if (nothingThere && documents === 0 && queued === 0) return exitCodes.unusable;
   if (failed.length > 0) return exitCodes.someFailed;
   return request.wait && queued > 0 ? exitCodes.someFailed : exitCodes.done;

@@ -1,9 +1,8 @@
 // The status server of a worker that runs in this process.
-import { readFile } from "node:fs/promises";
-import { z } from "zod";
 import { memoryBytes, type Parts } from "../assemble.ts";
 import type { RunningWorker } from "../queue/worker-state.ts";
 import { type StatusServer, startStatusServer } from "../status/status-server.ts";
+import { versionOf } from "./version.ts";
 
 /** Throws `config.invalid` when the port or address cannot be had. */
 export async function openStatus(parts: Parts, running: RunningWorker): Promise<StatusServer> {
@@ -23,13 +22,7 @@ export async function openStatus(parts: Parts, running: RunningWorker): Promise<
       provider: embedder.provider,
       model: embedder.model,
     },
-    version: await versionOf(),
+    version: versionOf(),
     memoryBytes: memoryBytes(config),
   });
-}
-
-/** From package.json, so that a release changes one file. */
-export async function versionOf(): Promise<string> {
-  const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }

@@ -6,6 +6,7 @@ import type { Failure } from "../failure/failure.ts";
 import { failureFromUnknown } from "../failure/from-unknown.ts";
 import { type CommandContext, type DefineCommand, type ExitCode, exitCodes } from "./command.ts";
 import { openProcessTerminal, type Terminal } from "./terminal.ts";
+import { versionOf } from "./version.ts";
 
 type Row = { readonly says: string; readonly load: () => Promise<DefineCommand> };
 
@@ -79,6 +80,7 @@ async function buildProgram(argv: readonly string[], context: CommandContext): P
   const { stdout, stderr } = context.terminal;
   const program = new Command("rag")
     .description("Turns documents and transcripts into searchable, cited vectors in Postgres.")
+    .version(versionOf(), "--version", "print the version")
     .exitOverride()
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
     .addHelpText(

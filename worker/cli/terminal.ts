@@ -56,13 +56,18 @@ export function openProcessTerminal(): Terminal {
 }
 
 /** Columns that a line may take. */
-export const widthOf = (stream: Stream): number => Math.max(40, stream.columns ?? WIDTH_WITHOUT_TERMINAL);
+export const widthOf = (stream: Stream): number => Math.max(40, stream.columns || WIDTH_WITHOUT_TERMINAL);
+
+/** A line of our own making, with its spaces, cut to so many characters and safe to print. */
+export function cut(text: string, columns: number): string {
+  const characters = [...printable(text)];
+  if (characters.length <= columns) return characters.join("");
+  return `${characters.slice(0, Math.max(1, columns - 1)).join("")}…`;
+}
 
 /** Text from a row or a document as one line of at most so many characters, safe to print. */
 export function clip(text: string, columns: number): string {
-  const line = printable(text).replace(/\s+/g, " ").trim();
-  const characters = [...line];
-  return characters.length <= columns ? line : `${characters.slice(0, Math.max(1, columns - 1)).join("")}…`;
+  return cut(printable(text).replace(/\s+/g, " ").trim(), columns);
 }
 
 /** Rows as columns that line up, separated by two spaces; the last column is never padded. */

@@ -1,7 +1,7 @@
 // Progress of an ingest on stderr: bars that move where there is a terminal, one line a document elsewhere.
 import { basename } from "node:path";
 import type { JobRow } from "../job-row.ts";
-import { clip, type Stream, widthOf } from "../terminal.ts";
+import { clip, cut, type Stream, widthOf } from "../terminal.ts";
 import { counted } from "../words.ts";
 import type { IngestWatcher } from "./ingest-files.ts";
 
@@ -14,8 +14,8 @@ export function openProgress(stream: Stream): IngestWatcher & { end(): void } {
   const board = stream.isTTY === true ? openBoard(stream) : null;
   const line = (text: string) => {
     board?.wipe();
-    stream.write(`${clip(text, stream.isTTY === true ? widthOf(stream) : 500)}\n`);
-    board?.draw();
+    stream.write(`${cut(text, stream.isTTY === true ? widthOf(stream) : 500)}\n`);
+    redraw();
   };
   let found = 0;
   let isAll = false;
@@ -58,7 +58,7 @@ function boardLines({ found, isAll, ended, active }: Picture): string[] {
   const total = isAll ? counted(found, "document") : `${found}… documents`;
   const jobs = active.slice(0, MOST_BARS).map(({ row, path }) => {
     const name = clip(basename(path), 28).padEnd(28);
-    return `  ${name} ${bar(row.processed_chunks, row.total_chunks)} ${stateOf(row)}`;
+    return `  ${name} ${barOf(row)} ${stateOf(row)}`;
   });
   const more = active.length > MOST_BARS ? [`  and ${active.length - MOST_BARS} more`] : [];
   return [`${bar(ended, found)} ${ended}/${total}`, ...jobs, ...more];
@@ -69,6 +69,12 @@ function stateOf(row: JobRow): string {
   if (row.total_chunks === null)
     return row.processed_chunks === 0 ? (row.stage ?? "starting") : counted(row.processed_chunks, "chunk");
   return `${row.processed_chunks}/${counted(row.total_chunks, "chunk")}`;
+}
+
+/** How many chunks there are is known at the end only; until then the segments read so far are the measure. */
+function barOf(row: JobRow): string {
+  if (row.total_chunks !== null) return bar(row.processed_chunks, row.total_chunks);
+  return bar(row.processed_segments, row.total_segments);
 }
 
 /** Without a total nobody knows how far it is: the bar stays empty. */
@@ -88,14 +94,13 @@ function openBoard(stream: Stream) {
   };
   const draw = () => {
     // A line that wraps would make the count of lines wrong.
-    for (const line of lines) stream.write(`${clip(line, widthOf(stream) - 1)}\n`);
+    for (const line of lines) stream.write(`${cut(line, widthOf(stream) - 1)}\n`);
     drawn = lines.length;
   };
   return {
     wipe,
-    draw,
     show(next: readonly string[]) {
-      if (drawn === next.length && next.every((line, place) => line === lines[place])) return;
+      if (drawn === next.length && next.every((line, place) => line === lines[place])) return; // no flicker
       wipe();
       lines = next;
       draw();
