@@ -52,6 +52,12 @@ async function folderFor(): Promise<string> {
   return folder;
 }
 
+/** Nobody else can tidy up after a worker that was killed, before an hour has passed. */
+async function removeFoldersOf(pid: number | undefined): Promise<void> {
+  for (const name of await readdir(tmpdir()))
+    if (name.startsWith(`rag-extract-${pid}-`)) await rm(join(tmpdir(), name), { recursive: true });
+}
+
 const isRunning = (pid: number): boolean => {
   try {
     return process.kill(pid, 0);
@@ -248,6 +254,36 @@ test(
   },
 );
 
+test("a child that cannot be started leaves no folder behind", { timeout: TIME }, async () => {
+  const extractors = open();
+  const execPath = process.execPath;
+  process.execPath = "\0";
+  cleanups.push(() => {
+    process.execPath = execPath;
+  });
+
+  const code = await failureOf(textOf(extractors, "a.txt", "text"));
+
+  expect(code).toMatch(/^not a Failure/);
+  const left = await readdir(tmpdir());
+  expect(left.filter((name) => name.startsWith(`rag-extract-${process.pid}-`))).toEqual([]);
+});
+
+test(
+  "a worker that exits without closing takes its children and folders along",
+  { timeout: TIME },
+  async () => {
+    const worker = spawn(process.execPath, [join(import.meta.dirname, "testing/exit-without-closing.ts")]);
+    cleanups.push(() => worker.kill("SIGKILL"));
+
+    const [code] = (await once(worker, "exit")) as [number];
+
+    expect(code).toBe(0);
+    const left = await readdir(tmpdir());
+    expect(left.filter((name) => name.startsWith(`rag-extract-${worker.pid}-`))).toEqual([]);
+  },
+);
+
 test("children die with a worker that is killed", { timeout: TIME }, async () => {
   const worker = spawn(process.execPath, [join(import.meta.dirname, "testing/abandon-child.ts")], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -258,6 +294,7 @@ test("children die with a worker that is killed", { timeout: TIME }, async () =>
   expect(isRunning(child)).toBe(true);
 
   worker.kill("SIGKILL");
+  cleanups.push(() => removeFoldersOf(worker.pid));
 
   await vi.waitFor(() => expect(isRunning(child)).toBe(false), { timeout: 20_000, interval: 100 });
 });

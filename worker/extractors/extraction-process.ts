@@ -2,6 +2,7 @@
 // The child sees a private folder with a link to the one original, never the folder the original lies in.
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { copyFile, link, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,7 +30,8 @@ export type ExtractionProcess = {
 
 export async function startExtractionProcess(limits: ExtractLimits): Promise<ExtractionProcess> {
   const folder = await mkdtemp(join(await realpath(tmpdir()), `${FOLDER_PREFIX}${process.pid}-`));
-  const child = forkChild(join(import.meta.dirname, "extraction-child.ts"), limits, folder);
+  keepFolder(folder);
+  const child = await startIn(folder, limits);
   let files = 0;
   let sound = true;
   const died = (): void => {
@@ -67,9 +69,36 @@ export async function startExtractionProcess(limits: ExtractLimits): Promise<Ext
         child.kill("SIGKILL");
         await exited;
       }
-      await rm(folder, { recursive: true, force: true });
+      await removeFolder(folder);
     },
   };
+}
+
+async function startIn(folder: string, limits: ExtractLimits): Promise<ChildProcess> {
+  try {
+    return forkChild(join(import.meta.dirname, "extraction-child.ts"), limits, folder);
+  } catch (thrown) {
+    await removeFolder(folder);
+    throw thrown;
+  }
+}
+
+/** Folders of children that live: a worker that exits without closing its pool takes them along. */
+const folders = new Set<string>();
+
+function keepFolder(folder: string): void {
+  if (folders.size === 0) process.once("exit", removeAllFolders);
+  folders.add(folder);
+}
+
+async function removeFolder(folder: string): Promise<void> {
+  folders.delete(folder);
+  if (folders.size === 0) process.off("exit", removeAllFolders);
+  await rm(folder, { recursive: true, force: true });
+}
+
+function removeAllFolders(): void {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }
 
 /** An idle child must not keep a finished worker alive. */
