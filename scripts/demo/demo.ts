@@ -6,17 +6,17 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { openParts, type Parts } from "../../worker/assemble.ts";
-import { aliveWhile } from "../../worker/cli/alive-while.ts";
 import { exitCodes } from "../../worker/cli/command.ts";
 import { environmentOfRun } from "../../worker/cli/environment.ts";
 import { ingestFiles } from "../../worker/cli/ingest/ingest-files.ts";
 import { openProgress } from "../../worker/cli/ingest/progress.ts";
 import { printSummary } from "../../worker/cli/ingest.ts";
-import { openStatus } from "../../worker/cli/open-status.ts";
+import { runToEnd } from "../../worker/cli/run-to-end.ts";
 import { findPassages, type Passage } from "../../worker/cli/search/find-passages.ts";
 import { printPassage } from "../../worker/cli/search.ts";
 import { untilStopped } from "../../worker/cli/stop-signals.ts";
 import { openProcessTerminal } from "../../worker/cli/terminal.ts";
+import { withWorker } from "../../worker/cli/with-worker.ts";
 import { type Config, type Environment, readConfig } from "../../worker/config/config.ts";
 import { adviseOperator } from "../../worker/failure/describe.ts";
 import { failureFromUnknown } from "../../worker/failure/from-unknown.ts";
@@ -44,16 +44,7 @@ type Search = z.infer<typeof searches>[number];
 const terminal = openProcessTerminal();
 const { say, style } = terminal;
 
-process.exitCode = await aliveWhile(main()).catch((thrown: unknown) => {
-  const failure = failureFromUnknown(thrown);
-  terminal.note(`demo: ${adviseOperator(failure)} [${failure.code}]`);
-  if (failure.kind === "defect") terminal.note(String(failure.cause));
-  if (failure.code === "embed.model-mismatch")
-    terminal.note(
-      "The folder holds vectors of another model. Give the demo its own: RAG_EMBEDDED_DIR=.rag-demo npm run demo",
-    );
-  return exitCodes.unusable;
-});
+await runToEnd(main().catch(explain));
 
 async function main(): Promise<number> {
   const environment = environmentOfRun();
@@ -89,19 +80,14 @@ function introduce(environment: Environment, config: Config): void {
 
 async function perform(parts: Parts, signal: AbortSignal): Promise<number> {
   say("Loading the embedding model all-MiniLM-L6-v2 (it comes with the package, nothing is downloaded)…");
-  const worker = await parts.startWorker();
-  const status = await openStatus(parts, worker);
-  try {
+  return await withWorker(parts, {}, async (worker, status) => {
     const ingested = await ingestSamples(parts, worker, signal);
     if (signal.aborted) return exitCodes.someFailed;
     const answered = await answerSearches(parts);
     await showHealth(status.url);
     sayWhatNext();
     return ingested && answered ? exitCodes.done : exitCodes.someFailed;
-  } finally {
-    await worker.stop("end of the demo");
-    await status.close();
-  }
+  });
 }
 
 async function ingestSamples(
@@ -182,4 +168,15 @@ What next:
   npm run worker:rag                         a worker that stays, with its page at http://127.0.0.1:8080
   npm run rag -- status                      the queue; jobs and job ID say more
   npm run rag -- doctor                      checks everything; DATABASE_URL or SUPABASE_URL moves it to a server`);
+}
+
+function explain(thrown: unknown): number {
+  const failure = failureFromUnknown(thrown);
+  terminal.note(`demo: ${adviseOperator(failure)} [${failure.code}]`);
+  if (failure.kind === "defect") terminal.note(String(failure.cause));
+  if (failure.code === "embed.model-mismatch")
+    terminal.note(
+      "The folder holds vectors of another model. Give the demo its own: RAG_EMBEDDED_DIR=.rag-demo npm run demo",
+    );
+  return exitCodes.unusable;
 }

@@ -10,8 +10,8 @@ import { secretsOf } from "../log/redact.ts";
 import type { WorkerSummary } from "../queue/worker-state.ts";
 import { type CommandContext, commaList, type DefineCommand, exitCodes, wholeNumber } from "./command.ts";
 import { configOf } from "./open.ts";
-import { openStatus } from "./open-status.ts";
 import { untilStopped } from "./stop-signals.ts";
+import { withWorker } from "./with-worker.ts";
 
 type Options = {
   readonly json?: boolean;
@@ -74,25 +74,20 @@ async function work(config: Config, log: Log, options: Options, stop: Stop): Pro
 }
 
 async function workWith(parts: Parts, options: Options, { signal, reason }: Stop): Promise<WorkerSummary> {
-  const running = await parts.startWorker({ once: options.once === true });
-  const status = await openStatus(parts, running);
-  try {
+  return await withWorker(parts, { once: options.once === true }, async (worker, status) => {
     const embedder = await parts.embedder();
     parts.activity.say("worker.started", {
-      workerId: running.state().workerId,
+      workerId: worker.state().workerId,
       database: parts.database.transport,
       provider: embedder.provider,
       model: embedder.model,
       http: status.url,
     });
-    const stop = () => void running.stop(reason());
+    const stop = () => void worker.stop(reason());
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
-    return await running.ended;
-  } finally {
-    await running.stop("end");
-    await status.close();
-  }
+    return await worker.ended;
+  });
 }
 
 function kindsOf(text: string): Config["kinds"] {
