@@ -77,8 +77,9 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
 }
 
 /**
- * begin, time limit, call and commit in one packet: one round trip, and a statement whose client died ends
- * all the same. The limit is local to the transaction, so a pooler's next client does not inherit it.
+ * The call is a transaction of its own: parse, bind, execute and sync leave in one packet, and the server
+ * commits without hearing from us again. With an explicit commit behind it, a worker that froze between the
+ * two left its job's row locked, and the operators' reset waited for it. So the time limit is ours to keep.
  */
 async function runGuarded(
   connection: Connection,
@@ -87,31 +88,27 @@ async function runGuarded(
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
   const { sql } = connection;
-  const begun = sql.unsafe(`begin; set local statement_timeout = ${limitMs}`).simple();
   const called = inOnePacket(
     sql.unsafe(
       statement.sql,
       statement.parameters.map((value) => (value === null ? null : sql.typed(value, UNKNOWN_TYPE))),
     ),
   );
-  const committed = sql.unsafe("commit").simple();
-  let backend: Backend | null = null;
-  begun.then(
-    ({ state }) => (backend = state),
-    () => {},
-  );
-  const settled = Promise.allSettled([begun, called, committed]);
+  const settled = Promise.allSettled([called]);
   const stopped = await stopOnTime(settled, limitMs, signal);
   if (stopped !== null) {
+    const backend = backendOf(called);
     if (backend !== null) await cancelStatement(connection.address, backend);
     if (!(await within(CANCEL_GRACE_MS, settled))) connection.drop();
     throw stopped;
   }
-  const bad = (await settled).findLast((result) => result.status === "rejected");
-  const [, answer] = await settled;
-  if (answer.status === "rejected") throw answer.reason;
-  if (bad !== undefined) throw bad.reason;
-  return answer.value[0]?.answer ?? null;
+  return (await called)[0]?.answer ?? null;
+}
+
+/** Who works on the query, once it was sent: the library notes it on the query, not in its types. */
+function backendOf(query: PendingQuery<Row[]>): Backend | null {
+  const { state } = query as unknown as { readonly state: Backend | null }; // SAFETY: set by its execute().
+  return state?.pid ? state : null;
 }
 
 // Postgres resolves a parameter of this type by the place it stands in, as it does a literal.
@@ -133,8 +130,7 @@ async function stopOnTime(
 ): Promise<unknown> {
   const stopped = await new Promise<boolean>((resolve) => {
     const onStop = () => resolve(true);
-    // The server's own limit comes first; ours is for a server or a network that no longer answers.
-    const timer = setTimeout(onStop, limitMs + CANCEL_GRACE_MS);
+    const timer = setTimeout(onStop, limitMs);
     signal?.addEventListener("abort", onStop, { once: true });
     if (signal?.aborted) onStop();
     void settled.then(() => {
