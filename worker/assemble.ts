@@ -43,6 +43,7 @@ export type Parts = {
 // 200 MB of text is more than any book; above it a document is something else.
 export const MOST_CHARS = 400_000_000;
 const MOST_CHUNKS = 1_000_000;
+const PROBE_MS = 10_000;
 // An embedded database is asked more often: it costs nobody else anything.
 const EMBEDDED_IDLE_MS = 1000;
 
@@ -145,6 +146,7 @@ async function startWorker(parts: Parts, options: WorkerOptions): Promise<Runnin
       inFlight: config.embeddingConcurrency + 2,
       mostChunks: MOST_CHUNKS,
     },
+    providerAnswers: () => answers(embedder),
     stallMs: config.stallSeconds * 1000,
   });
   const maintenance = startMaintenance(database.call, activity, {
@@ -206,6 +208,14 @@ function openEmbedding(
     },
     close: () => batcher.close(),
   };
+}
+
+/** Whether one short text gets its vector within a few seconds. */
+async function answers(embedder: Embedder): Promise<boolean> {
+  return await embedder.embed(["canary"], AbortSignal.timeout(PROBE_MS)).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The same embedder, each of whose requests is told of. */

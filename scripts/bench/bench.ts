@@ -1,20 +1,9 @@
 // npm run bench -- NAME: measurements that can be repeated; figures come out as a table or, with --json, one
 // line each: {bench, case, contestant, metric, value, unit, ratio_to}.
 import { parseArgs } from "node:util";
+import type { Figure, Report } from "./figure.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchMemory } from "./memory.ts";
-
-export type Figure = {
-  readonly bench: string;
-  readonly case: string;
-  readonly contestant: string;
-  readonly metric: string;
-  readonly value: number;
-  readonly unit: string;
-  /** What the value is a ratio to, where it is one. */
-  readonly ratio_to?: string;
-};
-export type Report = (figure: Figure) => void;
 
 const benches: Readonly<Record<string, (report: Report) => Promise<void>>> = {
   ingest: benchIngest,

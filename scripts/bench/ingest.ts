@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startEmbeddingServer } from "../../worker/tests/stand-ins/embedding-server.ts";
-import type { Report } from "./bench.ts";
+import type { Report } from "./figure.ts";
 import { runWorkerOnce } from "./worker-run.ts";
 import { type BenchWorld, enqueueFiles, openEmbeddedWorld, openPostgresWorld, resultOf } from "./worlds.ts";
 

@@ -1,5 +1,6 @@
 // From a thrown value to what becomes of the job. The failure's kind alone decides (DESIGN, failure model).
 import type { Outcome } from "../document/outcome.ts";
+import type { Failure } from "../failure/failure.ts";
 import { failureFromUnknown } from "../failure/from-unknown.ts";
 
 // When a provider asks us to wait and does not say how long.
@@ -31,4 +32,9 @@ export function outcomeOf(thrown: unknown): Outcome {
     case "defect":
       return { kind: "retry", failure };
   }
+}
+
+/** The provider is away: the job waits without spending an attempt. Jitter, for its other jobs wait as well. */
+export function waitForProvider(failure: Failure): Outcome {
+  return { kind: "release", failure, delayMs: failure.retryAfterMs ?? WAIT_MS * (0.5 + Math.random()) };
 }

@@ -9,12 +9,13 @@ import type { SqlCall } from "../document/sql-call.ts";
 import type { Embedder } from "../embedders/embedder.ts";
 import type { ExtractSegments } from "../extractors/extractor.ts";
 import { Failure } from "../failure/failure.ts";
+import { failureFromUnknown } from "../failure/from-unknown.ts";
 import { watchForStall } from "../timing/stall-watch.ts";
 import { beginGeneration, type Generation } from "./begin-generation.ts";
 import type { EmbedBatch } from "./embed-batch.ts";
 import { extractSegments } from "./extract-segments.ts";
 import { type FetchOriginal, fetchOriginal } from "./fetch-original.ts";
-import { outcomeOf } from "./outcome-of.ts";
+import { outcomeOf, waitForProvider } from "./outcome-of.ts";
 import { planOf } from "./plan.ts";
 import { readSegments } from "./read-segments.ts";
 import type { StepContext } from "./step-context.ts";
@@ -33,6 +34,8 @@ export type PipelineParts = {
   readonly embedder: Pick<Embedder, "model" | "dimensions" | "tokenizer">;
   readonly embed: EmbedBatch;
   readonly store: StoreLimits;
+  /** Whether the provider answers at all: tells an outage from a text that it cannot take. */
+  readonly providerAnswers: () => Promise<boolean>;
   readonly stallMs: number;
 };
 
@@ -51,7 +54,10 @@ export function openPipeline(parts: PipelineParts): RunJob {
       return await ingestDocument(parts, step);
     } catch (thrown) {
       // Whoever aborted said why; what a step threw because of it says less.
-      return outcomeOf(joined.aborted ? joined.reason : thrown);
+      const failure = failureFromUnknown(joined.aborted ? joined.reason : thrown);
+      if (failure.code !== "embed.unavailable") return outcomeOf(failure);
+      // An outage is not the job's fault. A job that fails while the provider answers others may be.
+      return (await parts.providerAnswers()) ? outcomeOf(failure) : waitForProvider(failure);
     } finally {
       watch.stop();
     }

@@ -204,10 +204,23 @@ describeWith("postgres", "races", () => {
     expect(chunks[0]?.content).toContain("newest");
   });
 
-  test("a wrong key or a provider that is away costs no job an attempt", async () => {
-    const { job_id } = await enqueue({ content: paragraphs(40, "limits") });
-    embedding.misbehave("rate-limited", 3);
+  test("a provider that limits, and one that goes away and comes back, cost no job an attempt", async () => {
+    const { job_id } = await enqueue({ content: paragraphs(200, "limits") });
     start("patient");
+    const waiting = (code: string) =>
+      vi.waitFor(
+        async () => expect(await job(job_id)).toMatchObject({ status: "queued", error_code: code }),
+        SOON,
+      );
+    const makeDue = () => sql`update public.rag_ingestion_queue set run_at = now() where id = ${job_id}`;
+    await inMidJob(job_id, 16);
+    embedding.misbehave("rate-limited", 3);
+    await waiting("embed.rate-limited");
+    embedding.misbehave("server-error");
+    await makeDue();
+    await waiting("embed.unavailable");
+    embedding.misbehave("well");
+    await makeDue();
 
     await settled(job_id, "complete");
 
