@@ -51,7 +51,10 @@ export async function checkDatabase(
   const findings: Finding[] = [];
   const { databaseUrl } = parts.config;
   if (databaseUrl !== null) {
-    findings.push(...(await attempt("pooling", () => checkPooling(databaseUrl))));
+    const pooling = await attempt("connection", () => checkPooling(databaseUrl));
+    // Who does not get in here gets in nowhere: once is enough to say so.
+    if (pooling.some(({ status }) => status === "red")) return pooling;
+    findings.push(...pooling);
     findings.push(...(await attempt("migrations", () => checkMigrations(databaseUrl))));
   }
   findings.push(

@@ -9,6 +9,7 @@ import type { Original } from "../../document/document.ts";
 import type { Segment } from "../../document/segment.ts";
 import type { Extraction, ExtractSegments } from "../../extractors/extractor.ts";
 import { Failure } from "../../failure/failure.ts";
+import { pathFailure } from "../ingest/find-files.ts";
 
 export type Reading = {
   readonly extract: ExtractSegments;
@@ -36,8 +37,8 @@ export async function readFile(path: string, reading: Reading, signal: AbortSign
 
 /** The file itself, not a copy: nobody disposes of it. */
 async function originalOf(path: string, maxBytes: number): Promise<Original> {
-  const met = await stat(path).catch((cause: unknown) => {
-    throw new Failure("source.not-found", { says: "There is no file at this path.", cause });
+  const met = await stat(path).catch((thrown: unknown) => {
+    throw pathFailure(thrown);
   });
   if (!met.isFile()) throw new Failure("source.unsupported", { says: "The path names no file." });
   if (met.size > maxBytes)
@@ -56,8 +57,8 @@ async function hashOf(path: string): Promise<string> {
   const hash = createHash("sha256");
   try {
     for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  } catch (cause) {
-    throw new Failure("source.unreadable", { says: "The file could not be opened.", cause });
+  } catch (thrown) {
+    throw pathFailure(thrown);
   }
   return hash.digest("hex");
 }

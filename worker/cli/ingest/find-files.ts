@@ -1,13 +1,14 @@
 // From what was typed to files: a file as it is, a folder with all below it, a glob.
 // A file that was named is always taken; in folders and globs, what is plainly no document is left out, counted.
-import { glob, lstat, opendir, realpath, stat } from "node:fs/promises";
+import { glob, opendir, realpath, stat } from "node:fs/promises";
 import { extname, join, resolve, sep } from "node:path";
 import { Failure } from "../../failure/failure.ts";
+import { failureFromUnknown } from "../../failure/from-unknown.ts";
 
 export type FoundFile = { readonly kind: "file"; readonly path: string; readonly byteSize: number };
 export type Found =
   | FoundFile
-  /** A path that leads nowhere, as it was typed. */
+  /** A path that leads nowhere (as it was typed) or may not be read. */
   | { readonly kind: "missing"; readonly source: string; readonly failure: Failure }
   /** Left out of a folder or glob; `why` is a word to count by, such as `.png`. */
   | { readonly kind: "skipped"; readonly path: string; readonly why: string };
@@ -31,7 +32,7 @@ const NO_DOCUMENT = new Set(
 export async function* findFiles(paths: readonly string[], folder: string): AsyncIterable<Found> {
   const seen = new Set<string>();
   for (const typed of paths) {
-    for await (const found of findOne(typed, folder)) {
+    for await (const found of guarded(typed, findOne(typed, folder))) {
       if (found.kind === "missing") {
         yield found;
         continue;
@@ -61,12 +62,9 @@ async function* walk(folder: string, depth: number): AsyncIterable<Found> {
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.name.startsWith(".") || SKIPPED_FOLDERS.has(entry.name)) continue;
-    if (entry.isDirectory()) {
-      if (depth < MOST_DEPTH) yield* walk(path, depth + 1);
-      else yield { kind: "skipped", path, why: "too deep" };
-    } else {
-      yield await judge(path);
-    }
+    if (!entry.isDirectory()) yield* guarded(path, judge(path));
+    else if (depth < MOST_DEPTH) yield* guarded(path, walk(path, depth + 1));
+    else yield { kind: "skipped", path, why: "too deep" };
   }
 }
 
@@ -82,24 +80,31 @@ async function* expand(pattern: string, folder: string): AsyncIterable<Found> {
     const path = resolve(folder, name);
     if ((await stat(path).catch(asMissing))?.isDirectory()) continue;
     files += 1;
-    yield await judge(path);
+    yield* guarded(path, judge(path));
   }
   if (files === 0) yield missing(pattern, "No file matches this pattern.");
 }
 
-async function judge(path: string): Promise<Found> {
+async function* judge(path: string): AsyncIterable<Found> {
+  const why = (word: string): Found => ({ kind: "skipped", path, why: word });
   const extension = extname(path).toLowerCase();
-  if (NO_DOCUMENT.has(extension)) return { kind: "skipped", path, why: extension };
   const met = await stat(path).catch(asMissing);
-  if (met === null) {
-    const link = await lstat(path).catch(asMissing);
-    return { kind: "skipped", path, why: link === null ? "gone meanwhile" : "broken link" };
-  }
+  if (met === null) yield why("broken link");
   // A link to a folder is not followed: it may lead back up.
-  if (!met.isFile())
-    return { kind: "skipped", path, why: met.isDirectory() ? "link to a folder" : "no file" };
-  if (met.size === 0) return { kind: "skipped", path, why: "empty" };
-  return { kind: "file", path, byteSize: met.size };
+  else if (met.isDirectory()) yield why("link to a folder");
+  else if (!met.isFile()) yield why("no file");
+  else if (NO_DOCUMENT.has(extension)) yield why(extension);
+  else if (met.size === 0) yield why("empty");
+  else yield { kind: "file", path, byteSize: met.size };
+}
+
+/** What cannot be looked at is one more thing that was found; the search goes on beside it. */
+async function* guarded(source: string, found: AsyncIterable<Found>): AsyncIterable<Found> {
+  try {
+    yield* found;
+  } catch (thrown) {
+    yield { kind: "missing", source, failure: pathFailure(thrown) };
+  }
 }
 
 function missing(source: string, says: string): Found {
@@ -111,13 +116,25 @@ function missing(source: string, says: string): Found {
 }
 
 function asMissing(thrown: unknown): null {
-  const code = (thrown as NodeJS.ErrnoException).code;
-  if (code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP" || code === "ENAMETOOLONG") return null;
-  throw new Failure("source.unreadable", {
-    says: "The operating system does not let us read this path.",
-    cause: thrown,
-    facts: { errno: code },
-  });
+  if (nowhere.has(errnoOf(thrown))) return null;
+  throw thrown;
+}
+
+const nowhere = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"]);
+const refused = new Set(["EACCES", "EPERM"]);
+
+const errnoOf = (thrown: unknown) => (thrown as NodeJS.ErrnoException).code ?? "";
+
+/** What the operating system said of a path, as a failure of that path alone; anything else as it is. */
+export function pathFailure(thrown: unknown): Failure {
+  const failure = failureFromUnknown(thrown);
+  const errno = errnoOf(thrown);
+  if (failure.code !== "unexpected" || !(thrown instanceof Error && "syscall" in thrown)) return failure;
+  const facts = { errno };
+  if (nowhere.has(errno)) return new Failure("source.not-found", { cause: thrown, facts });
+  const says = "The operating system does not let us read this path.";
+  if (refused.has(errno)) return new Failure("source.unreadable", { says, cause: thrown, facts });
+  return new Failure("source.unreachable", { cause: thrown, facts });
 }
 
 /** The path as people know it: relative to where they stand when it is below. */

@@ -15,12 +15,22 @@ export type Hands = {
   close(): Promise<void>;
 };
 
-const LOOK_MS = 5000;
-// Nobody waits for a worker that never comes; long enough to start one in the other terminal.
-const ABSENT_LIMIT_MS = 60_000;
+export type HandsLimits = {
+  /** Between two looks at who is there. */
+  readonly lookMs: number;
+  /** Nobody waits for a worker that never comes; long enough to start one in the other terminal. */
+  readonly absentMs: number;
+};
+
+const LIMITS: HandsLimits = { lookMs: 5000, absentMs: 60_000 };
 
 /** `given` is a worker of the caller's, who stops it. */
-export function openHands(parts: Parts, given: RunningWorker | null, notice: (text: string) => void): Hands {
+export function openHands(
+  parts: Pick<Parts, "database" | "startWorker">,
+  given: RunningWorker | null,
+  notice: (text: string) => void,
+  limits: HandsLimits = LIMITS,
+): Hands {
   let own: RunningWorker | null = null;
   let lookedAt = Number.NEGATIVE_INFINITY;
   let absentSince: number | null = null;
@@ -44,7 +54,7 @@ export function openHands(parts: Parts, given: RunningWorker | null, notice: (te
     }
     absentSince ??= performance.now();
     tell("absent", "No worker is running on this database. Start one with: npm run worker:rag");
-    if (performance.now() - absentSince > ABSENT_LIMIT_MS) throw new Failure("worker.absent");
+    if (performance.now() - absentSince > limits.absentMs) throw new Failure("worker.absent");
   };
 
   return {
@@ -52,7 +62,7 @@ export function openHands(parts: Parts, given: RunningWorker | null, notice: (te
       const working = given ?? own;
       if (working !== null) return refuseUseless(working);
       const now = performance.now();
-      if (!isNeeded || now - lookedAt < LOOK_MS) return;
+      if (!isNeeded || now - lookedAt < limits.lookMs) return;
       lookedAt = now;
       await findSomebody();
     },

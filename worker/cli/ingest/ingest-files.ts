@@ -3,11 +3,10 @@
 import type { Parts } from "../../assemble.ts";
 import { describeFailure } from "../../failure/describe.ts";
 import type { Failure } from "../../failure/failure.ts";
-import { failureFromUnknown } from "../../failure/from-unknown.ts";
 import type { RunningWorker } from "../../queue/worker-state.ts";
 import { hasEnded, type JobRow } from "../job-row.ts";
 import { type EnqueuedFile, enqueueFile, type Labels } from "./enqueue-file.ts";
-import { findFiles } from "./find-files.ts";
+import { findFiles, pathFailure } from "./find-files.ts";
 import { followJobs } from "./follow-jobs.ts";
 import { openHands } from "./hands.ts";
 
@@ -124,7 +123,7 @@ async function enqueueAll(
           (file) => ways.enqueued.set(file.jobId, file),
           (thrown: unknown) => {
             if (signal.aborted) return;
-            const failure = failureFromUnknown(thrown);
+            const failure = pathFailure(thrown);
             if (!isOfOneFile(failure)) throw failure;
             ways.tally.fail(value.path, failure);
           },

@@ -6,7 +6,7 @@ import { counted } from "../words.ts";
 import type { IngestWatcher } from "./ingest-files.ts";
 
 const MOST_BARS = 8;
-const BAR_CELLS = 24;
+const BAR_CELLS = 20;
 const CLEAR_BELOW = "\u001b[0J";
 
 /** `end` wipes the bars, so that what is printed next stands alone. */
@@ -65,7 +65,7 @@ function boardLines({ found, isAll, ended, active }: Picture): string[] {
 }
 
 function stateOf(row: JobRow): string {
-  if (row.status === "queued") return `waits for another try after ${row.error_code}`;
+  if (row.status === "queued") return `waits: ${row.error_code}`;
   if (row.total_chunks === null)
     return row.processed_chunks === 0 ? (row.stage ?? "starting") : counted(row.processed_chunks, "chunk");
   return `${row.processed_chunks}/${counted(row.total_chunks, "chunk")}`;
