@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { hostname } from "node:os";
 import { expect, test } from "vitest";
 import type { Transport } from "../../database/database.ts";
 import type { RunningWorker, WorkerState } from "../../queue/worker-state.ts";
@@ -76,6 +78,23 @@ test("a worker that is there already does it, and is named once", async () => {
   await hands.look(true);
 
   expect(notices).toEqual(["The worker theirs does the work."]);
+  expect(started()).toBe(0);
+});
+
+test("a worker of this machine that was killed is not waited for until its lease ends", async () => {
+  const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+  const { parts, notice, started } = world("embedded", [`${hostname()}/${gone}/2026-11-22T00:00:00/abc`]);
+
+  await openHands(parts, null, notice, atOnce).look(true);
+
+  expect(started()).toBe(1);
+});
+
+test("a worker of another machine is believed, whatever number its name holds", async () => {
+  const { parts, notice, started } = world("embedded", ["elsewhere/99999999/2026-11-22T00:00:00/abc"]);
+
+  await openHands(parts, null, notice, atOnce).look(true);
+
   expect(started()).toBe(0);
 });
 

@@ -1,5 +1,6 @@
 // Who works on what we wait for: a worker that runs already or, on the embedded database, this process.
 // Only asks now and then: a worker may come or go while we wait.
+import { hostname } from "node:os";
 import type { Parts } from "../../assemble.ts";
 import type { FailureCode } from "../../failure/catalogue.ts";
 import { Failure } from "../../failure/failure.ts";
@@ -43,7 +44,7 @@ export function openHands(
 
   const findSomebody = async () => {
     const { workers } = await queueStats(parts.database.call);
-    const [first] = workers;
+    const first = workers.find(({ worker_id }) => mayLive(worker_id));
     if (first !== undefined) {
       absentSince = null;
       return tell("theirs", `The worker ${first.worker_id} does the work.`);
@@ -70,6 +71,20 @@ export function openHands(
       await own?.stop("done");
     },
   };
+}
+
+/**
+ * A worker that was killed still counts as alive until its lease ends, a minute in which nothing would happen.
+ * Where its name says that it ran on this machine, we look; a name of another form, or from elsewhere, is believed.
+ */
+function mayLive(workerId: string): boolean {
+  const [host, pid] = workerId.split("/");
+  if (host !== hostname() || !/^\d+$/.test(pid ?? "")) return true;
+  try {
+    return process.kill(Number(pid), 0);
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }
 
 /** Our own worker cannot do any job: waiting for it would last for ever. */
