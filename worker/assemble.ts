@@ -1,6 +1,6 @@
 // Builds every part from the configuration and joins them. The only file that knows all rooms.
 import { randomBytes } from "node:crypto";
-import { hostname, tmpdir, totalmem, userInfo } from "node:os";
+import { availableParallelism, hostname, tmpdir, totalmem, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 import { type Activity, openActivity } from "./activity/activity.ts";
 import type { ChunkLimits } from "./chunkers/chunker.ts";
@@ -81,7 +81,8 @@ export async function openParts(config: Config, log: Log): Promise<Parts> {
           memoryMb: config.extractMemoryMb,
           maxChars: MOST_CHARS,
         },
-        concurrency: Math.min(config.jobConcurrency, 4),
+        // Parsing is work for a core; more children than cores only take memory.
+        concurrency: Math.min(config.jobConcurrency, Math.max(2, availableParallelism())),
       }),
     (opened) => opened.close(),
   );
@@ -119,8 +120,11 @@ export async function openParts(config: Config, log: Log): Promise<Parts> {
 
 async function startWorker(parts: Parts, options: WorkerOptions): Promise<RunningWorker> {
   const { config, activity, database } = parts;
+  void parts.extractors().warm();
   const sources = await parts.sources();
   const embedder = await parts.embedder();
+  // Loads the vocabulary (up to half a second) before the first job is held up by it.
+  embedder.tokenizer.count("canary");
   await checkDatabase(database.call, embedder);
   await checkEmbedder(embedder, AbortSignal.timeout(60_000));
   const { embed, close: closeBatcher } = openEmbedding(embedder, config, activity);

@@ -14,6 +14,8 @@ const STALE_FOLDER_MS = 3_600_000;
 
 export type Extractors = {
   readonly extract: ExtractSegments;
+  /** Starts the children now, so that the first files need not wait for them (0.7 to 1.6 s each). Never throws. */
+  warm(): Promise<void>;
   /** Ends all children; what still reads fails with `worker.stopping`. */
   close(): Promise<void>;
 };
@@ -65,6 +67,12 @@ export function openExtractors(options: { limits: ExtractLimits; concurrency: nu
         }
       } finally {
         release();
+      }
+    },
+    async warm() {
+      const started = Array.from({ length: options.concurrency - alive.size }, take);
+      for (const one of await Promise.allSettled(started)) {
+        if (one.status === "fulfilled") await giveBack(one.value);
       }
     },
     async close() {

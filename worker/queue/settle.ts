@@ -90,7 +90,9 @@ async function giveBack(
   const error = { p_error_code: failure.code, p_error_detail: sanitise(describeFailure(failure)) };
   const fence = { p_job_id: job.lease.jobId, p_lease_token: job.lease.token };
   const facts = { jobId: job.id, code: failure.code };
-  const detail = { ...facts, detail: error.p_error_detail, attempt: job.attempt, failure };
+  // Where it came from matters only for what nobody expected.
+  const cause = failure.kind === "defect" ? { failure } : {};
+  const detail = { ...facts, detail: error.p_error_detail, attempt: job.attempt, ...cause };
   if (outcome.kind === "release") {
     // A worker that stops has nothing to say about the job.
     const why = failure.kind === "stopping" ? { p_error_code: null, p_error_detail: null } : error;
