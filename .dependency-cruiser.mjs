@@ -15,7 +15,7 @@ const layers = [
 ];
 
 // Tests, and the contract suite of a shelf, may look at everything; nothing but tests may look at them.
-const tests = "^worker/tests/|\\.test\\.ts$|/contract\\.ts$";
+const tests = "^worker/tests/|\\.test\\.ts$|/contract\\.ts$|/testing/";
 const path = (room) => `^worker/${room.replace(".", "\\.")}${room.endsWith(".ts") ? "$" : "/"}`;
 const anyOf = (rooms) => rooms.map(path).join("|");
 

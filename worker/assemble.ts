@@ -41,7 +41,7 @@ export type Parts = {
 };
 
 // 200 MB of text is more than any book; above it a document is something else.
-export const MOST_CHARS = 400_000_000;
+const MOST_CHARS = 400_000_000;
 const MOST_CHUNKS = 1_000_000;
 const PROBE_MS = 10_000;
 // An embedded database is asked more often: it costs nobody else anything.
@@ -74,16 +74,7 @@ export async function openParts(config: Config, log: Log): Promise<Parts> {
     },
   );
   const extractors = once(
-    () =>
-      openExtractors({
-        limits: {
-          timeoutMs: config.extractTimeoutSeconds * 1000,
-          memoryMb: config.extractMemoryMb,
-          maxChars: MOST_CHARS,
-        },
-        // Parsing is work for a core; more children than cores only take memory.
-        concurrency: Math.min(config.jobConcurrency, Math.max(2, availableParallelism())),
-      }),
+    () => openExtractors(extraction(config)),
     (opened) => opened.close(),
   );
   const sources = once(
@@ -92,11 +83,7 @@ export async function openParts(config: Config, log: Log): Promise<Parts> {
   );
   const chunker = async () => {
     const opened = await embedder();
-    const limits: ChunkLimits = {
-      tokens: Math.min(config.chunkTokens, opened.limits.maxTokensPerInput),
-      overlapTokens: config.chunkOverlapTokens,
-      chars: config.embeddingCharLimit,
-    };
+    const limits = chunkLimits(config, opened.limits.maxTokensPerInput);
     return { ...openChunker(config.chunkStrategy, limits, opened.tokenizer), limits };
   };
 
@@ -116,6 +103,28 @@ export async function openParts(config: Config, log: Log): Promise<Parts> {
     },
   };
   return parts;
+}
+
+/** `maxTokens`: what the model reads at most. */
+export function chunkLimits(config: Config, maxTokens: number): ChunkLimits {
+  return {
+    tokens: Math.min(config.chunkTokens, maxTokens),
+    overlapTokens: config.chunkOverlapTokens,
+    chars: config.embeddingCharLimit,
+  };
+}
+
+/** How files are read: limits of one file, and how many at once. */
+export function extraction(config: Config) {
+  return {
+    limits: {
+      timeoutMs: config.extractTimeoutSeconds * 1000,
+      memoryMb: config.extractMemoryMb,
+      maxChars: MOST_CHARS,
+    },
+    // Parsing is work for a core; more children than cores only take memory.
+    concurrency: Math.min(config.jobConcurrency, Math.max(2, availableParallelism())),
+  };
 }
 
 async function startWorker(parts: Parts, options: WorkerOptions): Promise<RunningWorker> {

@@ -76,14 +76,6 @@ export const integer = <Fallback extends number | null>(name: Name, options: Num
     `${options.min}..${options.max}`,
   );
 
-export const amount = <Fallback extends number | null>(name: Name, options: NumberOptions<Fallback>) =>
-  setting<number | Fallback>(
-    name,
-    options,
-    z.coerce.number().min(options.min).max(options.max) as unknown as z.ZodType<number | Fallback>,
-    `${options.min}..${options.max}`,
-  );
-
 export const seconds = integer<number>;
 
 const truths: Readonly<Record<string, boolean>> = { true: true, "1": true, yes: true, on: true };

@@ -89,6 +89,8 @@ export async function linkToOwner(whereabouts: Whereabouts, patienceMs: number):
     close() {
       return new Promise((resolve) => {
         if (socket.closed) return resolve();
+        // Whoever closes waits for it: the process must not end in the middle.
+        socket.ref();
         socket.once("close", () => resolve());
         socket.end();
         setTimeout(() => socket.destroy(), 1000).unref();

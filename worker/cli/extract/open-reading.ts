@@ -1,9 +1,7 @@
 // The worker's own reader and cutter, opened without a database and, where the model is the embedded one,
 // without its weights: cutting needs only its tokenizer.
-import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { MOST_CHARS } from "../../assemble.ts";
-import type { ChunkLimits } from "../../chunkers/chunker.ts";
+import { chunkLimits, extraction } from "../../assemble.ts";
 import { openChunker } from "../../chunkers/open-chunker.ts";
 import type { Config } from "../../config/config.ts";
 import type { Tokenizer } from "../../document/tokenizer.ts";
@@ -19,29 +17,17 @@ export type OpenReading = Reading & {
   close(): Promise<void>;
 };
 
-const MOST_AT_ONCE = 4;
 // [CLS] and [SEP] are the model's own.
 const SPECIAL_TOKENS = 2;
 
 /** Throws `config.invalid`, and `embed.*` where a server has to be asked how it counts. */
 export async function openReading(config: Config): Promise<OpenReading> {
   const counting = await openCounting(config);
-  const limits: ChunkLimits = {
-    tokens: Math.min(config.chunkTokens, counting.maxTokens),
-    overlapTokens: config.chunkOverlapTokens,
-    chars: config.embeddingCharLimit,
-  };
-  const atOnce = Math.min(MOST_AT_ONCE, availableParallelism());
-  const extractors = openExtractors({
-    limits: {
-      timeoutMs: config.extractTimeoutSeconds * 1000,
-      memoryMb: config.extractMemoryMb,
-      maxChars: MOST_CHARS,
-    },
-    concurrency: atOnce,
-  });
+  const limits = chunkLimits(config, counting.maxTokens);
+  const options = extraction(config);
+  const extractors = openExtractors(options);
   return {
-    atOnce,
+    atOnce: options.concurrency,
     extract: extractors.extract,
     cut: openChunker(config.chunkStrategy, limits, counting.tokenizer).cut,
     maxBytes: config.maxFileMb * 1024 * 1024,
