@@ -40,6 +40,8 @@ const failureCode = z.custom<FailureCode>(
 );
 
 const fromChild = z.discriminatedUnion("type", [
+  /** It has loaded its code. A child that ends before it says so did not meet a file yet. */
+  z.object({ type: z.literal("ready") }),
   z.object({ type: z.literal("item"), item }),
   /** The resident memory tells whether the child is worth keeping. */
   z.object({ type: z.literal("done"), rssBytes: z.number() }),

@@ -111,6 +111,8 @@ test(
       outside,
     ]);
     cleanups.push(() => probe.kill("SIGKILL"));
+    // Its first word is that it has started.
+    await once(probe, "message");
     const [answer] = (await once(probe, "message")) as [{ results: string[]; environment: string[] }];
 
     expect(answer.results.filter((result) => !result.endsWith(": refused"))).toEqual([]);
@@ -126,8 +128,8 @@ test("a child sends no more than it was given credit for", { timeout: TIME }, as
   await writeFile(path, LONG_TEXT);
   const child = fork("extraction-child.ts", folder);
   let messages = 0;
-  child.on("message", () => {
-    messages += 1;
+  child.on("message", (message: { type: string }) => {
+    if (message.type === "item") messages += 1;
   });
 
   const file = {
@@ -175,6 +177,16 @@ test("time in which nobody asks for the next item does not count", { timeout: TI
 
   expect(items).toBeGreaterThan(200);
 });
+
+test(
+  "a child that cannot start is the installation's trouble, not the file's",
+  async () => {
+    const failure = await failureOf(textOf(open({ memoryMb: 3 }), "innocent.txt", "A text like any other."));
+
+    expect(failure).toBe("extract.not-started");
+  },
+  TIME,
+);
 
 test(
   "a file that eats the memory ends with extract.crashed, and the next one is read",

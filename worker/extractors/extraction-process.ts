@@ -34,6 +34,10 @@ export async function startExtractionProcess(limits: ExtractLimits): Promise<Ext
   const child = await startIn(folder, limits);
   let files = 0;
   let sound = true;
+  const start = { done: false };
+  child.on("message", () => {
+    start.done = true;
+  });
   const died = (): void => {
     sound = false;
   };
@@ -47,7 +51,7 @@ export async function startExtractionProcess(limits: ExtractLimits): Promise<Ext
       setHeld(child, true);
       try {
         await place(original, path);
-        const rssBytes = yield* converse(child, { original, path, limits, signal });
+        const rssBytes = yield* converse(child, { original, path, limits, signal, start });
         sound = rssBytes < (limits.memoryMb * 1_048_576) / 2 && files < MAX_FILES && child.connected;
       } finally {
         if (!sound) child.kill("SIGKILL");
@@ -123,12 +127,14 @@ type Conversation = {
   readonly path: string;
   readonly limits: ExtractLimits;
   readonly signal: AbortSignal;
+  /** Whether the child got as far as its first word. */
+  readonly start: { readonly done: boolean };
 };
 
 /** Gives the child's items as they come; returns its memory at the end. */
 async function* converse(child: ChildProcess, talk: Conversation): AsyncGenerator<Extracted, number> {
   const { original, limits, signal } = talk;
-  const inbox = openInbox(child, signal);
+  const inbox = openInbox(child, signal, talk.start);
   const send = (message: ToChild): void => void (child.connected && child.send(message, () => undefined));
   // Only the time in which we wait for the child counts: a slow consumer is not the file's fault.
   let remainingMs = limits.timeoutMs;
@@ -141,6 +147,7 @@ async function* converse(child: ChildProcess, talk: Conversation): AsyncGenerato
       const asked = performance.now();
       const message = await inbox.next(remainingMs);
       remainingMs -= performance.now() - asked;
+      if (message.type === "ready") continue;
       if (message.type === "done") return message.rssBytes;
       if (message.type === "failed") throw new Failure(message.code, { facts: message.facts });
       yield message.item;
@@ -153,12 +160,12 @@ async function* converse(child: ChildProcess, talk: Conversation): AsyncGenerato
 }
 
 type Inbox = {
-  /** The next message. Throws `extract.timeout`, `extract.crashed`, or the signal's reason. */
+  /** The next message. Throws `extract.timeout`, `extract.crashed`, `extract.not-started`, or the signal's reason. */
   next(timeoutMs: number): Promise<FromChild>;
   close(): void;
 };
 
-function openInbox(child: ChildProcess, signal: AbortSignal): Inbox {
+function openInbox(child: ChildProcess, signal: AbortSignal, start: Conversation["start"]): Inbox {
   const messages: FromChild[] = [];
   let ending: unknown = null;
   let wake = (): void => undefined;
@@ -175,8 +182,13 @@ function openInbox(child: ChildProcess, signal: AbortSignal): Inbox {
     }
   };
   const onExit = (code: number | null, by: string | null): void =>
-    end(new Failure("extract.crashed", { facts: { exitCode: code, signal: by } }));
-  const onError = (cause: unknown): void => end(cause);
+    // Without a word from the child the file is not to blame: no file would be read.
+    end(
+      new Failure(start.done ? "extract.crashed" : "extract.not-started", {
+        facts: { exitCode: code, signal: by },
+      }),
+    );
+  const onError = (cause: unknown): void => end(new Failure("extract.not-started", { cause }));
   const onAbort = (): void => end(signal.reason);
   child.on("message", onMessage);
   child.on("exit", onExit);

@@ -45,4 +45,5 @@ export function serveReads(): void {
       void read(told.file);
     }
   });
+  send({ type: "ready" });
 }

@@ -110,6 +110,11 @@ export const catalogue = {
     "The file made its reader stop. Export it again in a simpler form.",
     "The extraction process died (often out of memory; see RAG_EXTRACT_MEMORY_MB).",
   ),
+  "extract.not-started": entry(
+    "misconfigured",
+    "The worker could not start its file reader. The operator has to repair the installation.",
+    "The extraction process ended before it had loaded its code. Run npm ci again, and check RAG_EXTRACT_MEMORY_MB.",
+  ),
 
   // Chunking
   "chunk.empty-segment": entry(

@@ -114,7 +114,7 @@ describeWith("postgres", "races", () => {
     expect((await job(second.job_id)).attempts).toBe(2);
     // Twice at most: what was under way when the worker died. Never what was stored.
     // The start of each of the two workers sends one text of its own.
-      const twice = embedding.seen.texts - CHUNKS - 2;
+    const twice = embedding.seen.texts - CHUNKS - 2;
     expect(twice).toBeLessThanOrEqual(CHUNKS - storedAtDeath);
     expect(twice).toBeLessThanOrEqual(6 * 16);
   }, 120_000);
