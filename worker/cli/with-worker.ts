@@ -1,30 +1,41 @@
 // A worker in this process together with its status server, both ended whatever happens.
 import { memoryBytes, type Parts } from "../assemble.ts";
-import type { RunningWorker, WorkerOptions } from "../queue/worker-state.ts";
+import type { RunningWorker, WorkerOptions, WorkerState } from "../queue/worker-state.ts";
 import { type StatusServer, startStatusServer } from "../status/status-server.ts";
 import { versionOf } from "./version.ts";
 
-/** Throws what keeps a worker from starting: `config.*`, `database.*`, `embed.*`. */
+/**
+ * The status server comes first: a port that is taken is known before a job is claimed, and /live answers while
+ * the worker starts. Throws what keeps a worker from starting: `config.*`, `database.*`, `embed.*`.
+ */
 export async function withWorker<Result>(
   parts: Parts,
   options: WorkerOptions,
   work: (worker: RunningWorker, status: StatusServer) => Promise<Result>,
 ): Promise<Result> {
-  const worker = await parts.startWorker(options);
+  let running: RunningWorker | null = null;
+  const status = await openStatus(parts, () => running?.state() ?? starting(parts));
   try {
-    const status = await openStatus(parts, worker);
-    try {
-      return await work(worker, status);
-    } finally {
-      await worker.stop("end");
-      await status.close();
-    }
+    running = await parts.startWorker(options);
+    return await work(running, status);
   } finally {
-    await worker.stop("end");
+    await running?.stop("end");
+    await status.close();
   }
 }
 
-async function openStatus(parts: Parts, running: RunningWorker): Promise<StatusServer> {
+const starting = ({ config }: Parts): WorkerState => ({
+  workerId: config.workerId ?? "",
+  condition: "starting",
+  code: null,
+  advice: null,
+  jobs: 0,
+  slots: config.jobConcurrency,
+  loopAgeMs: 0,
+  leaseAgeMs: null,
+});
+
+async function openStatus(parts: Parts, state: () => WorkerState): Promise<StatusServer> {
   const { config, activity, log, database } = parts;
   const embedder = await parts.embedder();
   return await startStatusServer({
@@ -33,7 +44,7 @@ async function openStatus(parts: Parts, running: RunningWorker): Promise<StatusS
     token: config.httpToken,
     activity,
     log,
-    state: () => running.state(),
+    state,
     stats: () => database.call("rag_queue_stats", {}),
     describe: {
       database: database.describes,

@@ -1,6 +1,12 @@
 // What a running worker says of itself: to /health, to the terminal, and to whoever waits for its end.
 
-export type WorkerCondition = "working" | "misconfigured" | "database-lost" | "stopping" | "stopped";
+export type WorkerCondition =
+  | "starting"
+  | "working"
+  | "misconfigured"
+  | "database-lost"
+  | "stopping"
+  | "stopped";
 
 export type WorkerState = {
   readonly workerId: string;

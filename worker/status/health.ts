@@ -60,6 +60,7 @@ export function checkLoop(state: WorkerState): Check {
   if (state.condition === "stopped") return down("The worker has stopped.");
   if (state.loopAgeMs > LOOP_STANDS_STILL_MS)
     return down(`The claim loop has stood still for ${inWords(state.loopAgeMs)}. Restart the worker.`);
+  if (state.condition === "starting") return degraded("The worker is starting.");
   if (state.condition === "stopping") return degraded("The worker is stopping and takes no new jobs.");
   return ok("The claim loop turns.");
 }

@@ -23,7 +23,7 @@ export type MetricsOptions = {
 
 const JOB_SECONDS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600];
 const REQUEST_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60];
-const conditions = ["working", "misconfigured", "database-lost", "stopping", "stopped"] as const;
+const conditions = ["starting", "working", "misconfigured", "database-lost", "stopping", "stopped"] as const;
 
 export function openMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();

@@ -79,6 +79,7 @@ function ready({ state }: PageParts): Answer {
 }
 
 const sentences = {
+  starting: "The worker is starting.",
   misconfigured: "No document can succeed with this configuration.",
   "database-lost": "The database cannot be reached.",
   stopping: "The worker is stopping and takes no new jobs.",
