@@ -20,6 +20,8 @@ export type Leg = {
   readonly database: Database;
   /** Superuser SQL on the same database, never through a pooler. */
   readonly sql: SqlSession;
+  /** Address of the database itself; empty for the embedded one. */
+  readonly url: string;
   close(): Promise<void>;
 };
 
@@ -73,6 +75,7 @@ async function openEmbeddedLeg(): Promise<Leg> {
     name: "embedded",
     database,
     sql: database.session,
+    url: "",
     async close() {
       await database.close();
       await rm(dir, { recursive: true });
@@ -89,6 +92,7 @@ async function openServiceLeg(name: Exclude<LegName, "embedded">): Promise<Leg> 
     name,
     database,
     sql: session,
+    url: fresh.url,
     async close() {
       await close();
       await session.close();
