@@ -44,8 +44,8 @@ export const settings = {
   }),
   kinds: list("RAG_KINDS", ["document", "relationships", "sync"], {
     fallback: ["document"],
-    fallbackSays: "all",
-    says: "Job kinds this replica takes.",
+    fallbackSays: "document",
+    says: "Job kinds this replica takes. A kind that no replica takes waits.",
   }),
   jobConcurrency: integer("RAG_JOB_CONCURRENCY", { fallback: 4, min: 1, max: 256, says: "Jobs at once." }),
   leaseSeconds: seconds("RAG_LEASE_SECONDS", {
