@@ -23,6 +23,7 @@ import { startMaintenance } from "./queue/maintenance.ts";
 import { startWorker as startClaimLoop } from "./queue/worker.ts";
 import type { RunningWorker, WorkerOptions } from "./queue/worker-state.ts";
 import { openSources, type Sources } from "./sources/open-source.ts";
+import { within } from "./timing/durations.ts";
 import { openTokenizer } from "./tokenizers/open-tokenizer.ts";
 
 export type Parts = {
@@ -44,6 +45,8 @@ export type Parts = {
 const MOST_CHARS = 400_000_000;
 const MOST_CHUNKS = 1_000_000;
 const PROBE_MS = 10_000;
+// What serves the jobs has this long to end when the worker does.
+const CLOSE_MS = 2000;
 // An embedded database is asked more often: it costs nobody else anything.
 const EMBEDDED_IDLE_MS = 1000;
 
@@ -137,12 +140,13 @@ async function startWorker(parts: Parts, options: WorkerOptions): Promise<Runnin
   await checkDatabase(database.call, embedder);
   await checkEmbedder(embedder, AbortSignal.timeout(60_000));
   const { embed, close: closeBatcher } = openEmbedding(embedder, config, activity);
-  const workerId = config.workerId ?? nameWorker();
+  const workerId = nameWorker(config);
   const identity = { workerId, leaseSeconds: config.leaseSeconds };
   const keeper = await openLeaseKeeper({
     ...identity,
     activity,
     call: database.call,
+    stallSeconds: config.stallSeconds,
     connection: database.transport === "embedded" ? null : config,
   });
   const run = openPipeline({
@@ -159,7 +163,7 @@ async function startWorker(parts: Parts, options: WorkerOptions): Promise<Runnin
       inFlight: config.embeddingConcurrency + 2,
       mostChunks: MOST_CHUNKS,
     },
-    providerAnswers: () => answers(embedder),
+    probeProvider: () => probe(embedder),
     stallMs: config.stallSeconds * 1000,
   });
   const maintenance = startMaintenance(database.call, activity, {
@@ -184,11 +188,10 @@ async function startWorker(parts: Parts, options: WorkerOptions): Promise<Runnin
   );
   // The phases of the end, in order: no more claims and jobs settled (the loop itself), then whoever served them.
   const end = async () => {
-    await maintenance.stop();
-    await closeBatcher();
     await keeper.stop();
     // What could not be settled in time is given back without costing an attempt.
     await database.call("rag_retire_worker", { p_worker: workerId }).catch(() => {});
+    await within(CLOSE_MS, Promise.all([maintenance.stop(), closeBatcher()]));
   };
   const ended = worker.ended.finally(end);
   ended.catch(() => {});
@@ -223,12 +226,14 @@ function openEmbedding(
   };
 }
 
-/** Whether one short text gets its vector within a few seconds. */
-async function answers(embedder: Embedder): Promise<boolean> {
-  return await embedder.embed(["canary"], AbortSignal.timeout(PROBE_MS)).then(
-    () => true,
-    () => false,
-  );
+/** What becomes of one plain word within a few seconds. */
+async function probe(embedder: Embedder): Promise<"answers" | "away" | "refuses"> {
+  try {
+    await embedder.embed(["canary"], AbortSignal.timeout(PROBE_MS));
+    return "answers";
+  } catch (thrown) {
+    return failureFromUnknown(thrown).code === "embed.input-rejected" ? "refuses" : "away";
+  }
 }
 
 /** The same embedder, each of whose requests is told of. */
@@ -264,10 +269,14 @@ export function memoryBytes(config: Config): number {
   return available * 0.8;
 }
 
-/** Unique per start, and readable: who runs where since when. */
-function nameWorker(): string {
+/**
+ * Unique per start, also where RAG_WORKER_ID is the same each time: a restart under an old name would take the
+ * jobs of the one that crashed for claims whose answer was lost, and give back their attempts for ever.
+ */
+function nameWorker(config: Config): string {
   const since = new Date().toISOString().slice(0, 19);
-  return `${hostname()}/${process.pid}/${since}/${randomBytes(3).toString("hex")}`;
+  const name = config.workerId ?? `${hostname()}/${process.pid}/${since}`;
+  return `${name}/${randomBytes(3).toString("hex")}`;
 }
 
 function copyLimits(config: Config) {

@@ -21,7 +21,7 @@ create table if not exists public.rag_documents (
   media_type text,
   byte_size bigint check (byte_size >= 0),
   content_sha256 text,
-  tags text[] not null default '{}',
+  tags text[] not null default '{}' check (array_position(tags, null) is null),
   metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
   status text not null default 'pending' check (status in ('pending', 'parsed', 'ingested', 'failed')),
   -- The generation that readers see; switched by rag_complete_job alone.

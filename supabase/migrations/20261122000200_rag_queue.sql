@@ -86,23 +86,29 @@ create table if not exists public.rag_tenants (
 create or replace function public.rag_queue_before_insert() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-  if new.tenant_id is null then
+  -- A job is of its document's tenant, whatever the row says: its chunks are.
+  if new.document_id is not null then
     select d.tenant_id into new.tenant_id from public.rag_documents d where d.id = new.document_id;
-    new.tenant_id := coalesce(new.tenant_id, 'default');
   end if;
+  new.tenant_id := coalesce(new.tenant_id, 'default');
   if new.status = 'queued' then
     new.lease_token := null;
     new.position := case when new.run_at <= now() then nextval('public.rag_queue_positions') end;
     if new.kind = 'document' and new.document_id is not null then
       -- skip locked: whoever holds such a row is claiming or cancelling it, and we never wait for them.
-      update public.rag_ingestion_queue q
-      set status = 'cancelled', error_code = 'job.superseded',
-          error_detail = 'A newer job for the same document took this one''s place.',
-          updated_at = now(), completed_at = now()
-      where q.id in (
-        select o.id from public.rag_ingestion_queue o
-        where o.document_id = new.document_id and o.kind = 'document' and o.status = 'queued'
-        for update skip locked);
+      -- A row that is due earlier than the new one stays; the new one inherits the urgency of those it ends.
+      with ended as (
+        update public.rag_ingestion_queue q
+        set status = 'cancelled', error_code = 'job.superseded',
+            error_detail = 'A newer job for the same document took this one''s place.',
+            updated_at = now(), completed_at = now()
+        where q.id in (
+          select o.id from public.rag_ingestion_queue o
+          where o.document_id = new.document_id and o.kind = 'document' and o.status = 'queued'
+            and (new.run_at <= now() or o.run_at >= new.run_at)
+          for update skip locked)
+        returning q.priority)
+      select greatest(new.priority, max(e.priority)) into new.priority from ended e;
     end if;
   end if;
   return new;
@@ -276,10 +282,14 @@ begin
     set alive_until = excluded.alive_until, jobs = excluded.jobs;
 
   -- Quiet jobs are touched, so that the operators' reset of jobs untouched for ten minutes spares them.
+  -- skip locked: a row that somebody else holds for long must not keep us from renewing all the others.
   update public.rag_ingestion_queue q set updated_at = now()
-  from jsonb_to_recordset(p_held) as h(job_id uuid, lease_token bigint)
-  where q.id = h.job_id and q.lease_token = h.lease_token and q.status = 'processing'
-    and q.updated_at < now() - interval '1 minute';
+  where q.id in (
+    select o.id from public.rag_ingestion_queue o
+    join jsonb_to_recordset(p_held) as h(job_id uuid, lease_token bigint) on o.id = h.job_id
+    where o.lease_token = h.lease_token and o.status = 'processing'
+      and o.updated_at < now() - interval '1 minute'
+    for no key update of o skip locked);
 
   select coalesce(jsonb_agg(h.lease_token::text), '[]') into v_lost
   from jsonb_to_recordset(p_held) as h(job_id uuid, lease_token bigint)
@@ -290,10 +300,13 @@ begin
   with orphans as (
     update public.rag_ingestion_queue q
     set status = 'queued', attempts = greatest(q.attempts - 1, 0)
-    where q.status = 'processing' and q.worker_id = p_worker and q.lease_expires_at < now()
-      and not exists (
-        select 1 from jsonb_to_recordset(p_held) as h(job_id uuid, lease_token bigint)
-        where h.job_id = q.id and h.lease_token = q.lease_token)
+    where q.id in (
+      select o.id from public.rag_ingestion_queue o
+      where o.status = 'processing' and o.worker_id = p_worker and o.lease_expires_at < now()
+        and not exists (
+          select 1 from jsonb_to_recordset(p_held) as h(job_id uuid, lease_token bigint)
+          where h.job_id = o.id and h.lease_token = o.lease_token)
+      for no key update of o skip locked)
     returning 1)
   select count(*) into v_orphans from orphans;
   return jsonb_build_object('lost', v_lost, 'orphans', v_orphans);

@@ -25,6 +25,31 @@ end $$;
 create or replace function public.rag_upsert_document(p_request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
+  v_request jsonb := public.rag_given_fields(p_request);
+begin
+  perform public.rag_check_request(v_request, array['document_id', 'external_id', 'source_uri', 'content',
+    'segments', 'tenant_id', 'user_id', 'collection', 'title', 'document_kind', 'version', 'media_type',
+    'byte_size', 'tags', 'metadata']);
+  if v_request ? 'content' and not v_request ?| array['document_id', 'external_id', 'source_uri'] then
+    -- Text without a name of its own is known by what it says: sent twice, it is one document.
+    v_request := v_request || jsonb_build_object('external_id', 'content:' || encode(sha256(convert_to(
+      concat_ws(chr(31), v_request ->> 'title', v_request ->> 'content'), 'UTF8')), 'hex'));
+  end if;
+  return public.rag_write_document(v_request);
+end $$;
+
+-- The fields of a request that say something: null is as good as absent.
+create or replace function public.rag_given_fields(p_request jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select case when jsonb_typeof(p_request) = 'object' then (
+    select coalesce(jsonb_object_agg(f.key, f.value), '{}')
+    from jsonb_each(p_request) f where f.value <> 'null') else p_request end
+$$;
+
+-- Called by rag_upsert_document with a checked request.
+create or replace function public.rag_write_document(p_request jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
   v_tenant text := coalesce(p_request ->> 'tenant_id', 'default');
   v_collection text := coalesce(p_request ->> 'collection', 'default');
   v_external text := p_request ->> 'external_id';
@@ -33,13 +58,13 @@ declare
   v_document public.rag_documents;
   v_created boolean := false;
 begin
-  perform public.rag_check_request(p_request, array['document_id', 'external_id', 'source_uri', 'content',
-    'segments', 'tenant_id', 'user_id', 'collection', 'title', 'document_kind', 'version', 'media_type',
-    'byte_size', 'tags', 'metadata']);
   if p_request ? 'document_id' then
     select * into v_document from public.rag_documents d where d.id = (p_request ->> 'document_id')::uuid;
     if not found then
       raise exception 'No document has the id %.', p_request ->> 'document_id' using errcode = 'P0002';
+    end if;
+    if p_request ? 'tenant_id' and v_document.tenant_id <> v_tenant then
+      raise exception 'The document % belongs to another tenant.', v_document.id using errcode = '42501';
     end if;
   elsif coalesce(v_external, v_uri) is not null then
     -- Two callers that name the same new source make one document, not two.
@@ -67,7 +92,10 @@ begin
     returning * into v_document;
   else
     update public.rag_documents d set
-      source_uri = coalesce(v_uri, d.source_uri),
+      -- What is given is what will be read: text in the request, segments, or an address.
+      source_uri = coalesce(v_uri, case when p_request ? 'content' and d.source_uri not like 'inline:%' then
+        'inline:' || coalesce(p_request ->> 'title', d.title, 'text') else d.source_uri end),
+      kind = coalesce(v_kind, case when p_request ? 'content' and d.kind = 'transcript' then 'file' else d.kind end),
       title = case when p_request ? 'title' then p_request ->> 'title' else d.title end,
       user_id = case when p_request ? 'user_id' then p_request ->> 'user_id' else d.user_id end,
       version = case when p_request ? 'version' then p_request ->> 'version' else d.version end,
@@ -79,8 +107,10 @@ begin
       updated_at = now()
     where d.id = v_document.id
       -- A request that only names the document takes no lock on it.
-      and (p_request - array['document_id', 'external_id', 'source_uri', 'tenant_id', 'collection',
-        'content', 'segments', 'document_kind']) <> '{}';
+      and (p_request - array['document_id', 'external_id', 'tenant_id', 'collection']) <> '{}'
+      and not (p_request - array['document_id', 'external_id', 'tenant_id', 'collection', 'source_uri', 'content']
+        = '{}' and d.source_uri is not distinct from coalesce(v_uri, d.source_uri)
+        and (not p_request ? 'content' or d.source_uri like 'inline:%') and d.kind <> 'transcript');
   end if;
 
   if p_request ? 'content' then
@@ -115,7 +145,7 @@ create or replace function public.rag_enqueue(p_request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_own constant text[] := array['kind', 'priority', 'run_at', 'dedupe_key', 'max_attempts'];
-  v_tenant text := coalesce(p_request ->> 'tenant_id', 'default');
+  v_tenant text;
   v_key text := p_request ->> 'dedupe_key';
   v_kind text := coalesce(p_request ->> 'kind', 'document');
   v_document uuid;
@@ -124,6 +154,9 @@ begin
   if jsonb_typeof(p_request) is distinct from 'object' then
     raise exception 'The request must be a JSON object.' using errcode = '22023';
   end if;
+  -- Keys are a tenant's own, and a job is of its document's tenant.
+  select d.tenant_id into v_tenant from public.rag_documents d where d.id = (p_request ->> 'document_id')::uuid;
+  v_tenant := coalesce(v_tenant, p_request ->> 'tenant_id', 'default');
   if v_key is not null then
     perform pg_advisory_xact_lock(hashtextextended(concat_ws(chr(31), 'rag_dedupe', v_tenant, v_key), 0));
     select q.id, q.document_id into v_job from public.rag_ingestion_queue q
@@ -132,13 +165,12 @@ begin
       return jsonb_build_object('job_id', v_job.id, 'document_id', v_job.document_id, 'state', 'duplicate');
     end if;
   end if;
-  if v_kind = 'document' or (p_request ? 'document_id') then
+  if v_kind = 'document' or p_request ->> 'document_id' is not null then
     v_document := (public.rag_upsert_document(p_request - v_own) ->> 'document_id')::uuid;
   end if;
   insert into public.rag_ingestion_queue
     (kind, document_id, tenant_id, priority, run_at, dedupe_key, max_attempts)
-  values (v_kind, v_document,
-    coalesce((select d.tenant_id from public.rag_documents d where d.id = v_document), v_tenant),
+  values (v_kind, v_document, v_tenant,
     coalesce((p_request ->> 'priority')::smallint, 0),
     coalesce((p_request ->> 'run_at')::timestamptz, now()), v_key,
     coalesce((p_request ->> 'max_attempts')::integer, 5))

@@ -29,7 +29,8 @@ begin
   end if;
   select d.* into v_document from public.rag_documents d
   join public.rag_ingestion_queue q on q.document_id = d.id where q.id = p_job_id
-  for update of d;
+  -- Not a full lock: an application's open transaction that added a row for this document must not stop us.
+  for no key update of d;
 
   insert into public.rag_models (model, dimensions)
   select p_plan ->> 'embedding_model', (p_plan ->> 'dimensions')::integer
@@ -139,10 +140,21 @@ begin
     s.started_ms, s.ended_ms
   from jsonb_to_recordset(p_segments) as s(seq integer, content text, page_number integer, section text,
     speaker text, started_ms bigint, ended_ms bigint)
-  on conflict do nothing;
-  get diagnostics v_count = row_count;
+  -- A resumed generation is read again; where it reads differently, the later reading counts.
+  on conflict (document_id, generation, seq) do update
+  set content = excluded.content, page_number = excluded.page_number, section = excluded.section,
+      speaker = excluded.speaker, started_ms = excluded.started_ms, ended_ms = excluded.ended_ms
+  where (public.rag_segments.content, public.rag_segments.page_number, public.rag_segments.section)
+    is distinct from (excluded.content, excluded.page_number, excluded.section);
+  if p_complete and jsonb_array_length(p_segments) > 0 then
+    delete from public.rag_segments s
+    where s.document_id = v_job.document_id and s.generation = v_job.generation
+      and s.seq > (select max((e.value ->> 'seq')::integer) from jsonb_array_elements(p_segments) e);
+  end if;
+  select count(*) into v_count from public.rag_segments s
+  where s.document_id = v_job.document_id and s.generation = v_job.generation;
   update public.rag_generations g
-  set segment_count = g.segment_count + v_count, segments_complete = g.segments_complete or p_complete
+  set segment_count = v_count, segments_complete = g.segments_complete or p_complete
   where g.document_id = v_job.document_id and g.generation = v_job.generation
   returning g.segment_count into v_count;
   update public.rag_ingestion_queue q
@@ -150,7 +162,8 @@ begin
   where q.id = p_job_id;
   if p_complete then
     update public.rag_documents d
-    set status = 'parsed', media_type = coalesce(p_media_type, d.media_type), updated_at = now()
+    -- What was declared stays: it is a hint for the next version too.
+    set status = 'parsed', media_type = coalesce(d.media_type, p_media_type), updated_at = now()
     where d.id = v_job.document_id;
   end if;
   return 'staged';
@@ -240,14 +253,24 @@ begin
     insert into public.rag_document_chunks (document_id, generation, chunk_index, tenant_id, content,
       content_sha256, embed_sha256, char_start, char_end, char_count, token_count, page_number, section, speaker,
       started_ms, ended_ms, segment_from, segment_to, tags, embed_prefix, embedding, embedding_model)
-    select v_job.document_id, v_job.generation, g.chunk_index, v_job.tenant_id, g.content, g.content_sha256,
+    select v_job.document_id, v_job.generation, g.chunk_index, d.tenant_id, g.content, g.content_sha256,
       g.embed_sha256, g.char_start, g.char_end, g.char_end - g.char_start, g.token_count, g.page_number,
       g.section, g.speaker, g.started_ms, g.ended_ms, g.segment_from, g.segment_to, d.tags,
       coalesce(g.embed_prefix, ''), g.vector_to_store, v_generation.embedding_model
     from given g, public.rag_documents d
     where d.id = v_job.document_id and g.vector_to_store is not null
       and vector_dims(g.vector_to_store) = v_generation.dimensions
-    on conflict (document_id, generation, chunk_index) do nothing
+    -- Sent twice it changes nothing; a resumed generation that was cut differently is corrected.
+    on conflict (document_id, generation, chunk_index) do update
+    set content = excluded.content, content_sha256 = excluded.content_sha256,
+        embed_sha256 = excluded.embed_sha256, char_start = excluded.char_start, char_end = excluded.char_end,
+        char_count = excluded.char_count, token_count = excluded.token_count,
+        page_number = excluded.page_number, section = excluded.section, speaker = excluded.speaker,
+        started_ms = excluded.started_ms, ended_ms = excluded.ended_ms, segment_from = excluded.segment_from,
+        segment_to = excluded.segment_to, embed_prefix = excluded.embed_prefix, embedding = excluded.embedding
+    where (public.rag_document_chunks.embed_sha256, public.rag_document_chunks.char_start,
+        public.rag_document_chunks.section)
+      is distinct from (excluded.embed_sha256, excluded.char_start, excluded.section)
     returning chunk_index
   )
   select count(s.chunk_index), count(s.chunk_index) filter (where g.is_copy),
@@ -294,10 +317,18 @@ begin
     return jsonb_build_object('state', 'lease_lost');
   end if;
   if v_job.status = 'processing' and v_job.kind = 'document' then
-    select d.live_generation into v_live from public.rag_documents d where d.id = v_job.document_id for update;
+    select d.live_generation into v_live from public.rag_documents d where d.id = v_job.document_id
+    for no key update;
+    -- What an earlier run cut beyond this one's end is not part of the document.
+    delete from public.rag_document_chunks c
+    where c.document_id = v_job.document_id and c.generation = v_job.generation
+      and v_job.generation is distinct from v_live and c.chunk_index >= p_chunks;
     select count(*) into v_stored from public.rag_document_chunks c
     where c.document_id = v_job.document_id and c.generation = v_job.generation;
     if v_job.generation is null or v_stored <> p_chunks or v_job.generation < coalesce(v_live, 0) then
+      -- The next run starts afresh: what is wrong with this generation would stay wrong.
+      update public.rag_generations g set state = 'dead'
+      where g.document_id = v_job.document_id and g.generation = v_job.generation and g.state = 'staging';
       return jsonb_build_object('state', 'incomplete', 'chunks', v_stored);
     end if;
     update public.rag_generations g set state = 'live', chunk_count = v_stored, segment_count = p_segments

@@ -4,7 +4,9 @@ set search_path = public, extensions;
 -- The pieces of SQL that every search shares: p_filter {tenant_id, collection, document_ids, tags, metadata}.
 create or replace function public.rag_filter_accepts(p_document public.rag_documents, p_filter jsonb)
 returns boolean
-language sql immutable set search_path = '' as $$
+-- Without a search_path of its own it is inlined into the search, where an index can serve it (828 ms against
+-- 0.8 ms over 60,000 documents); every name in it is qualified or a built-in operator.
+language sql immutable as $$
   select (not p_filter ? 'tenant_id' or (p_document).tenant_id = p_filter ->> 'tenant_id')
     and (not p_filter ? 'collection' or (p_document).collection = p_filter ->> 'collection')
     and (not p_filter ? 'document_ids' or p_filter -> 'document_ids' ? (p_document).id::text)
@@ -17,6 +19,14 @@ language plpgsql immutable set search_path = '' as $$
 begin
   perform public.rag_check_request(coalesce(p_filter, '{}'),
     array['tenant_id', 'collection', 'document_ids', 'tags', 'metadata']);
+  -- A filter that cannot be read must not let everything through.
+  if exists (
+    select 1 from jsonb_each(coalesce(p_filter, '{}')) f
+    where jsonb_typeof(f.value) <> case when f.key in ('document_ids', 'tags') then 'array'
+      when f.key = 'metadata' then 'object' else 'string' end) then
+    raise exception 'In a filter tenant_id and collection are texts, document_ids and tags arrays, metadata an object.'
+      using errcode = '22023';
+  end if;
   return coalesce(p_filter, '{}');
 end $$;
 
@@ -33,6 +43,7 @@ declare
 begin
   -- An approximate index goes on until enough rows pass the filter (pgvector 0.8).
   perform set_config('hnsw.iterative_scan', 'strict_order', true);
+  perform set_config('hnsw.max_scan_tuples', '200000', true);
   -- The expression and the condition are those of rag_ensure_vector_index, to the letter.
   return query execute format($q$
     select 1 - (c.embedding::%1$s <=> $1::%1$s), c.document_id, d.title, d.source_uri, c.chunk_index,
@@ -48,7 +59,8 @@ end $$;
 -- Any word of the question may match; the ranking sorts them. '' when the question has no words.
 create or replace function public.rag_any_word(p_query text) returns tsquery
 language sql stable set search_path = '' as $$
-  select replace(plainto_tsquery('english', left(p_query, 4000))::text, '&', '|')::tsquery
+  select coalesce(string_agg(quote_literal(w.lexeme), ' | '), '')::tsquery
+  from unnest(to_tsvector('pg_catalog.english', left(p_query, 4000))) w
 $$;
 
 -- Called by applications and `rag search --mode text`. The live chunks that share words with the question.
@@ -64,14 +76,18 @@ begin
   return query
   with found as (
     select t.document_id, t.generation, t.chunk_index, t.terms
-    from public.rag_chunk_terms t where t.terms @@ v_words
+    from public.rag_chunk_terms t
+    join public.rag_documents d on d.id = t.document_id and d.live_generation = t.generation
+    where t.terms @@ v_words and (v_filter = '{}' or public.rag_filter_accepts(d, v_filter))
     union all
     -- The tail: live generations whose terms are not filled yet.
     select c.document_id, c.generation, c.chunk_index, x.terms
     from public.rag_generations g
+    join public.rag_documents d on d.id = g.document_id and d.live_generation = g.generation
     join public.rag_document_chunks c on c.document_id = g.document_id and c.generation = g.generation
     cross join lateral (select public.rag_terms_of(c.section, c.content) as terms) x
-    where g.state = 'live' and not g.terms_filled and x.terms @@ v_words
+    where g.state = 'live' and not g.terms_filled
+      and (v_filter = '{}' or public.rag_filter_accepts(d, v_filter)) and x.terms @@ v_words
       and not exists (select 1 from public.rag_chunk_terms t where t.document_id = c.document_id
         and t.generation = c.generation and t.chunk_index = c.chunk_index)
   )
@@ -81,7 +97,6 @@ begin
   join public.rag_documents d on d.id = f.document_id and d.live_generation = f.generation
   join public.rag_document_chunks c
     on c.document_id = f.document_id and c.generation = f.generation and c.chunk_index = f.chunk_index
-  where v_filter = '{}' or public.rag_filter_accepts(d, v_filter)
   order by ts_rank_cd(f.terms, v_words, 1) desc, f.document_id, f.chunk_index
   limit least(p_limit, 1000);
 end $$;

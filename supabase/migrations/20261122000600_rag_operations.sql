@@ -4,7 +4,10 @@
 create or replace function public.rag_queue_stats() returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
-    'queued', (select count(*) from public.rag_ingestion_queue q where q.status = 'queued'),
+    -- Each half has an index of its own; together they would read the whole history.
+    'queued', (select count(*) from public.rag_ingestion_queue q
+        where q.status = 'queued' and q.position is not null)
+      + (select count(*) from public.rag_ingestion_queue q where q.status = 'queued' and q.position is null),
     'delayed', (select count(*) from public.rag_ingestion_queue q
       where q.status = 'queued' and q.position is null),
     'processing', (select count(*) from public.rag_ingestion_queue q where q.status = 'processing'),
@@ -31,8 +34,9 @@ $$;
 
 -- The rows a filter means: {job_ids, document_ids, status, kind, tenant_id, collection, error_code, worker_id,
 -- older_than_seconds (since the last touch)}. An empty filter means every job.
+-- Without a search_path of its own it is inlined, so that ids and documents are found by their indexes.
 create or replace function public.rag_filter_jobs(p_filter jsonb) returns setof public.rag_ingestion_queue
-language sql stable set search_path = '' as $$
+language sql stable as $$
   select q.* from public.rag_ingestion_queue q
   where (not p_filter ? 'job_ids' or q.id = any (public.rag_text_array(p_filter -> 'job_ids')::uuid[]))
     and (not p_filter ? 'document_ids'
@@ -63,15 +67,20 @@ returns table (id uuid, kind text, document_id uuid, title text, source_uri text
   total_segments integer, processed_segments integer, total_chunks integer, processed_chunks integer,
   reused_chunks integer, tokens bigint, cost_usd numeric, error_code text, error_detail text,
   submitted_at timestamptz, started_at timestamptz, updated_at timestamptz, completed_at timestamptz)
-language sql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' as $$
+begin
+  -- Planned with the filter's values in sight: what it does not name costs nothing.
+  perform public.rag_check_job_filter(p_filter);
+  return query execute $q$
   select q.id, q.kind, q.document_id, d.title, d.source_uri, q.tenant_id, q.status, q.stage, q.priority,
     q.attempts, q.max_attempts, q.run_at, q.worker_id, q.total_segments, q.processed_segments, q.total_chunks,
     q.processed_chunks, q.reused_chunks, q.tokens, q.cost_usd, q.error_code, q.error_detail, q.submitted_at,
     q.started_at, q.updated_at, q.completed_at
-  from public.rag_filter_jobs(public.rag_check_job_filter(p_filter)) q
+  from public.rag_filter_jobs($1) q
   left join public.rag_documents d on d.id = q.document_id
-  order by q.submitted_at desc, q.id limit least(p_limit, 1000)
-$$;
+  order by q.submitted_at desc, q.id limit least($2, 1000) $q$
+  using p_filter, p_limit;
+end $$;
 
 -- Called by `rag job ID` and whoever follows a job. One job with its document, its error history, and why it
 -- waits, in words. null when there is none.
@@ -132,8 +141,10 @@ begin
     select distinct on (coalesce(f.document_id, f.id), f.kind) f.id
     from public.rag_filter_jobs(public.rag_check_job_filter(p_filter)) f
     where f.status in ('failed', 'cancelled', 'processing')
+      -- What came later counts: a job that waits, works or is done makes an older failure history.
       and not exists (select 1 from public.rag_ingestion_queue o where o.document_id = f.document_id
-        and o.kind = f.kind and o.status = 'queued')
+        and o.kind = f.kind and o.id <> f.id
+        and (o.status = 'queued' or o.status in ('processing', 'complete') and o.submitted_at >= f.submitted_at))
     order by coalesce(f.document_id, f.id), f.kind, f.submitted_at desc
   ), requeued as (
     update public.rag_ingestion_queue q set status = 'queued', attempts = 0
@@ -183,7 +194,11 @@ begin
     where (o.document_id, o.upload, o.part) in (
       select r.document_id, r.upload, r.part from public.rag_originals r
       join public.rag_documents d on d.id = r.document_id
-      where d.status = 'ingested' and r.created_at < d.ingested_at
+      where d.status = 'ingested'
+        -- An upload whose last part is fresh may still be arriving, with its job to come.
+        and (select max(p.created_at) from public.rag_originals p
+          where p.document_id = r.document_id and p.upload = r.upload)
+          < least(d.ingested_at, now() - interval '10 minutes')
         and not exists (select 1 from public.rag_ingestion_queue q
           where q.document_id = d.id and q.status in ('queued', 'processing'))
       limit 64);

@@ -164,6 +164,11 @@ export const catalogue = {
     "The embedding provider refused the worker's key. The operator has to correct it.",
     "401 or 403 from the embedding provider. Check OPENAI_API_KEY and OPENAI_BASE_URL.",
   ),
+  "embed.refused": entry(
+    "misconfigured",
+    "The embedding provider refuses every text. The operator has to correct the configuration.",
+    "Even a plain word is rejected as an input. Does this server speak the OpenAI protocol, with this model?",
+  ),
   "embed.model-missing": entry(
     "misconfigured",
     "The embedding model is not available. The operator has to correct the configuration.",
@@ -253,6 +258,11 @@ export const catalogue = {
     "permanent",
     "This kind of job is not known to this worker.",
     "A claimed job's kind has no pipeline in this version.",
+  ),
+  "job.unreadable": entry(
+    "permanent",
+    "The job's row holds something this worker cannot read. Look at the document's row and correct it.",
+    "A claimed row did not have the expected shape: a version of the schema that is newer than this worker?",
   ),
   "job.document-gone": entry(
     "permanent",

@@ -6,8 +6,9 @@ export type FetchOriginal = (document: Document, signal: AbortSignal) => Promise
 
 export async function fetchOriginal(fetch: FetchOriginal, step: StepContext): Promise<Original> {
   const startedAt = performance.now();
-  const original = await fetch(step.document, step.signal);
-  step.touch();
+  // Every source ends a read that brings nothing for long by itself: a slow one is no stall.
+  const alive = setInterval(step.touch, 1000);
+  const original = await fetch(step.document, step.signal).finally(() => clearInterval(alive));
   step.activity.say("original.fetched", {
     jobId: step.job.id,
     scheme: step.document.sourceUri?.split(":", 1)[0] ?? "",

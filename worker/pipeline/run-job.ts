@@ -34,8 +34,8 @@ export type PipelineParts = {
   readonly embedder: Pick<Embedder, "model" | "dimensions" | "tokenizer">;
   readonly embed: EmbedBatch;
   readonly store: StoreLimits;
-  /** Whether the provider answers at all: tells an outage from a text that it cannot take. */
-  readonly providerAnswers: () => Promise<boolean>;
+  /** What the provider does with a plain word: tells its own trouble from a text that it cannot take. */
+  readonly probeProvider: () => Promise<"answers" | "away" | "refuses">;
   readonly stallMs: number;
 };
 
@@ -55,13 +55,22 @@ export function openPipeline(parts: PipelineParts): RunJob {
     } catch (thrown) {
       // Whoever aborted said why; what a step threw because of it says less.
       const failure = failureFromUnknown(joined.aborted ? joined.reason : thrown);
-      if (failure.code !== "embed.unavailable") return outcomeOf(failure);
-      // An outage is not the job's fault. A job that fails while the provider answers others may be.
-      return (await parts.providerAnswers()) ? outcomeOf(failure) : waitForProvider(failure);
+      return await judge(failure, parts);
     } finally {
       watch.stop();
     }
   };
+}
+
+/** A provider that is away, or takes nothing at all, is not the document's fault. */
+async function judge(failure: Failure, parts: PipelineParts): Promise<Outcome> {
+  if (failure.code !== "embed.unavailable" && failure.code !== "embed.input-rejected")
+    return outcomeOf(failure);
+  const provider = await parts.probeProvider();
+  if (failure.code === "embed.unavailable" && provider === "away") return waitForProvider(failure);
+  if (failure.code === "embed.input-rejected" && provider === "refuses")
+    return outcomeOf(new Failure("embed.refused", { cause: failure }));
+  return outcomeOf(failure);
 }
 
 async function ingestDocument(parts: PipelineParts, step: StepContext): Promise<Outcome> {

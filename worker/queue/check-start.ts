@@ -35,5 +35,6 @@ export async function checkEmbedder(embedder: Embedder, signal: AbortSignal): Pr
   } catch (thrown) {
     const failure = failureFromUnknown(thrown);
     if (failure.kind === "misconfigured") throw failure;
+    if (failure.code === "embed.input-rejected") throw new Failure("embed.refused", { cause: failure });
   }
 }

@@ -1,61 +1,60 @@
 // Takes ready jobs from the queue. The row is unknown here and nowhere further in.
 import { z } from "zod";
-import type { Job, JobKind } from "../document/lease.ts";
+import type { Job, JobKind, Lease } from "../document/lease.ts";
 import type { SqlCall } from "../document/sql-call.ts";
 
 const kinds = z.enum(["document", "relationships", "sync"]);
 
-const claimed = z.array(
-  z
-    .object({
-      job_id: z.uuid(),
-      lease_token: z.string().regex(/^\d+$/),
-      kind: kinds,
-      tenant_id: z.string(),
-      attempt: z.number().int(),
-      max_attempts: z.number().int(),
-      document: z
-        .object({
-          id: z.uuid(),
-          tenant_id: z.string(),
-          user_id: z.string().nullable(),
-          collection: z.string(),
-          title: z.string().nullable(),
-          source_uri: z.string().nullable(),
-          kind: z.enum(["file", "transcript", "entity"]),
-          version: z.string().nullable(),
-          media_type: z.string().nullable(),
-          tags: z.array(z.string()),
-          metadata: z.record(z.string(), z.unknown()),
-          live_generation: z.number().int().nullable(),
-        })
-        .nullable(),
-    })
-    .transform(
-      (row): Job => ({
-        id: row.job_id,
-        kind: row.kind,
-        tenantId: row.tenant_id,
-        attempt: row.attempt,
-        maxAttempts: row.max_attempts,
-        lease: { jobId: row.job_id, token: row.lease_token },
-        document: row.document && {
-          id: row.document.id,
-          tenantId: row.document.tenant_id,
-          userId: row.document.user_id,
-          collection: row.document.collection,
-          title: row.document.title,
-          sourceUri: row.document.source_uri,
-          kind: row.document.kind,
-          version: row.document.version,
-          mediaType: row.document.media_type,
-          tags: row.document.tags,
-          metadata: row.document.metadata,
-          liveGeneration: row.document.live_generation,
-        },
-      }),
-    ),
-);
+// guid, not uuid: Postgres takes any 128 bits, also those that no version of the standard made.
+const row = z
+  .object({
+    job_id: z.guid(),
+    lease_token: z.string().regex(/^\d+$/),
+    kind: kinds,
+    tenant_id: z.string(),
+    attempt: z.number().int(),
+    max_attempts: z.number().int(),
+    document: z
+      .object({
+        id: z.guid(),
+        tenant_id: z.string(),
+        user_id: z.string().nullable(),
+        collection: z.string(),
+        title: z.string().nullable(),
+        source_uri: z.string().nullable(),
+        kind: z.enum(["file", "transcript", "entity"]),
+        version: z.string().nullable(),
+        media_type: z.string().nullable(),
+        tags: z.array(z.string()),
+        metadata: z.record(z.string(), z.unknown()),
+        live_generation: z.number().int().nullable(),
+      })
+      .nullable(),
+  })
+  .transform(
+    (given): Job => ({
+      id: given.job_id,
+      kind: given.kind,
+      tenantId: given.tenant_id,
+      attempt: given.attempt,
+      maxAttempts: given.max_attempts,
+      lease: { jobId: given.job_id, token: given.lease_token },
+      document: given.document && {
+        id: given.document.id,
+        tenantId: given.document.tenant_id,
+        userId: given.document.user_id,
+        collection: given.document.collection,
+        title: given.document.title,
+        sourceUri: given.document.source_uri,
+        kind: given.document.kind,
+        version: given.document.version,
+        mediaType: given.document.media_type,
+        tags: given.document.tags,
+        metadata: given.document.metadata,
+        liveGeneration: given.document.live_generation,
+      },
+    }),
+  );
 
 export type ClaimOptions = {
   readonly workerId: string;
@@ -63,13 +62,16 @@ export type ClaimOptions = {
   readonly leaseSeconds: number;
 };
 
-/** At most `slots` jobs; an empty array when nothing is ready. */
-export async function claimJobs(
-  call: SqlCall,
-  slots: number,
-  options: ClaimOptions,
-): Promise<readonly Job[]> {
-  return claimed.parse(
+/** A row that we cannot read: it is held by nobody unless it is given back by its raw id and token. */
+export type UnreadableClaim = { readonly lease: Lease };
+
+export type Claimed = { readonly jobs: readonly Job[]; readonly unreadable: readonly UnreadableClaim[] };
+
+const leaseOf = z.object({ job_id: z.string(), lease_token: z.string() });
+
+/** At most `slots` jobs; none when nothing is ready. Each row is read by itself: one costs its neighbours nothing. */
+export async function claimJobs(call: SqlCall, slots: number, options: ClaimOptions): Promise<Claimed> {
+  const rows = z.array(z.unknown()).parse(
     await call("rag_claim_jobs", {
       p_worker: options.workerId,
       p_slots: slots,
@@ -77,4 +79,16 @@ export async function claimJobs(
       p_lease_seconds: options.leaseSeconds,
     }),
   );
+  const jobs: Job[] = [];
+  const unreadable: UnreadableClaim[] = [];
+  for (const given of rows) {
+    const read = row.safeParse(given);
+    if (read.success) {
+      jobs.push(read.data);
+    } else {
+      const lease = leaseOf.parse(given);
+      unreadable.push({ lease: { jobId: lease.job_id, token: lease.lease_token } });
+    }
+  }
+  return { jobs, unreadable };
 }

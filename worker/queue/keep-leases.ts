@@ -14,11 +14,16 @@ export async function keepLeases(
   options: KeepOptions,
 ): Promise<readonly string[]> {
   const answer = answerOf.parse(
-    await call("rag_keep_leases", {
-      p_worker: options.workerId,
-      p_held: held.map((lease) => ({ job_id: lease.jobId, lease_token: lease.token })),
-      p_lease_seconds: options.leaseSeconds,
-    }),
+    await call(
+      "rag_keep_leases",
+      {
+        p_worker: options.workerId,
+        p_held: held.map((lease) => ({ job_id: lease.jobId, lease_token: lease.token })),
+        p_lease_seconds: options.leaseSeconds,
+      },
+      // A connection that has silently died must not hold the next renewal up.
+      { signal: AbortSignal.timeout(Math.max(1000, renewalMs(options.leaseSeconds))) },
+    ),
   );
   return answer.lost;
 }

@@ -10,6 +10,7 @@ export type KeeperThreadData = {
   readonly connection: Parameters<typeof openDatabase>[0];
   readonly workerId: string;
   readonly leaseSeconds: number;
+  readonly stallSeconds: number;
 };
 export type KeeperMessage =
   | { readonly kind: "renewed"; readonly lost: readonly string[]; readonly lateMs: number }
@@ -21,15 +22,22 @@ export type KeeperCommand =
 const data = workerData as KeeperThreadData; // SAFETY: written by openLeaseKeeper, whose type this is.
 const stopping = new AbortController();
 const lateness = new Lateness(data.leaseSeconds);
+let heardAt = performance.now();
 let held: readonly Lease[] = [];
 
 parentPort?.on("message", (command: KeeperCommand) => {
+  heardAt = performance.now();
   if (command.kind === "held") held = command.held;
   else stopping.abort();
 });
 
 let database: Database | null = null;
 while (!stopping.signal.aborted) {
+  if (performance.now() - heardAt > data.stallSeconds * 1000) {
+    // The main thread hangs: whoever else there is may have its jobs.
+    await sleep(renewalMs(data.leaseSeconds), stopping.signal);
+    continue;
+  }
   try {
     database ??= await openDatabase(data.connection);
     const lost = await keepLeases(database.call, held, data);

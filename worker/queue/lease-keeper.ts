@@ -19,6 +19,8 @@ export type LeaseKeeper = {
 
 export type LeaseKeeperOptions = KeepOptions & {
   readonly activity: Activity;
+  /** A main thread that says nothing for so long has its jobs taken: nobody works on them any more. */
+  readonly stallSeconds: number;
   /** For the thread's own connection; null keeps the leases on the main thread through `call`. */
   readonly connection: KeeperThreadData["connection"] | null;
   readonly call: SqlCall;
@@ -91,6 +93,7 @@ async function keepInThread(
     connection,
     workerId: options.workerId,
     leaseSeconds: options.leaseSeconds,
+    stallSeconds: options.stallSeconds,
   };
   let held: readonly Lease[] = [];
   let stopped = false;
@@ -101,6 +104,7 @@ async function keepInThread(
     first = resolve;
   });
   const start = () => {
+    if (stopped) return;
     // The thread needs nothing of the environment: its connection comes with workerData.
     thread = new Worker(new URL("./keeper-thread.ts", import.meta.url), { workerData: data, env: {} });
     thread.unref();
@@ -118,6 +122,9 @@ async function keepInThread(
     thread.postMessage({ kind: "held", held });
   };
   start();
+  // A sign of life from the main thread, beside the news.
+  const pulse = setInterval(() => thread.postMessage({ kind: "held", held }), PULSE_MS);
+  pulse.unref();
   await started;
   return {
     changed(leases) {
@@ -126,6 +133,7 @@ async function keepInThread(
     },
     async stop() {
       stopped = true;
+      clearInterval(pulse);
       thread.postMessage({ kind: "stop" });
       const killed = setTimeout(() => void thread.terminate(), STOP_MS);
       await ended;
@@ -134,5 +142,6 @@ async function keepInThread(
   };
 }
 
+const PULSE_MS = 1000;
 const RESTART_MS = 500;
 const STOP_MS = 2000;

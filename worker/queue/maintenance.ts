@@ -44,7 +44,8 @@ export function startMaintenance(
     if (age === null || age > leaseMs) quietSince = performance.now();
     if (quietSince === null || performance.now() - quietSince > leaseMs) await reap(call, activity);
     if (stopping.signal.aborted) return;
-    await fillTerms(call, stopping.signal);
+    // Each by itself: trouble with one must not keep the other from its work for ever.
+    await fillTerms(call, stopping.signal).catch(() => {});
     await collectGarbage(call, activity, options.keepOriginals, stopping.signal);
   };
   const loop = async () => {

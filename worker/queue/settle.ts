@@ -1,7 +1,7 @@
 // Turns an Outcome into exactly one transition of the job's row, and tells what it was.
 import { z } from "zod";
 import type { Activity } from "../activity/activity.ts";
-import type { Job } from "../document/lease.ts";
+import type { Job, Lease } from "../document/lease.ts";
 import type { Outcome } from "../document/outcome.ts";
 import { sanitise } from "../document/sanitise.ts";
 import type { SqlCall } from "../document/sql-call.ts";
@@ -42,6 +42,15 @@ export async function settle(
     case "release":
       return await giveBack(call, activity, job, outcome, heldMs);
   }
+}
+
+/** A claimed row that cannot be read fails by its raw id and token; its neighbours go on. */
+export async function failUnreadable(call: SqlCall, activity: Activity, lease: Lease): Promise<void> {
+  const failure = new Failure("job.unreadable");
+  const detail = describeFailure(failure);
+  const fence = { p_job_id: lease.jobId, p_lease_token: lease.token };
+  await call("rag_fail_job", { ...fence, p_error_code: failure.code, p_error_detail: detail });
+  activity.say("job.failed", { jobId: lease.jobId, code: failure.code, detail, attempt: 1 });
 }
 
 async function complete(

@@ -12,7 +12,7 @@ import { backoffMs } from "../timing/backoff.ts";
 import { sleep } from "../timing/durations.ts";
 import { type ClaimOptions, claimJobs } from "./claim.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
-import { type Settled, settle } from "./settle.ts";
+import { failUnreadable, type Settled, settle } from "./settle.ts";
 import type { RunningWorker, WorkerCondition, WorkerState, WorkerSummary } from "./worker-state.ts";
 
 export type WorkerParts = {
@@ -39,6 +39,8 @@ const DATABASE_LOST = { firstMs: 1000, mostMs: 10_000 };
 const SETTLE_AGAIN = { firstMs: 500, mostMs: 5000 };
 // With `once` nobody waits for an operator: the run ends with the failure instead.
 const MOST_TROUBLES_ONCE = 3;
+const LATE_CLAIM_MS = 1000;
+const TURN_MS = 10_000;
 // Of the grace time: jobs may finish by themselves for this share, the rest is for releasing them.
 const FINISH_SHARE = 0.5;
 
@@ -120,8 +122,8 @@ class ClaimLoop {
       }
     }
     await this.#drained;
-    // A claim that was under way when we stopped may have brought jobs after the drain.
-    await this.#endOfAll(this.#limits.graceMs);
+    // A claim that was under way when we stopped may have brought jobs after the drain; they are released.
+    await this.#endOfAll(LATE_CLAIM_MS);
     this.#condition = "stopped";
     return { ...this.#counts, seconds: (performance.now() - this.#startedAt) / 1000 };
   }
@@ -144,10 +146,11 @@ class ClaimLoop {
 
   async #claim(slots: number): Promise<number> {
     try {
-      const jobs = await claimJobs(this.#parts.call, slots, this.#limits);
+      const { jobs, unreadable } = await claimJobs(this.#parts.call, slots, this.#limits);
       if (this.#condition === "database-lost") this.#recover();
       for (const job of jobs) this.#start(job);
-      return jobs.length;
+      for (const { lease } of unreadable) await failUnreadable(this.#parts.call, this.#parts.activity, lease);
+      return jobs.length + unreadable.length;
     } catch (thrown) {
       this.#trouble(failureFromUnknown(thrown));
       return 0;
@@ -158,8 +161,12 @@ class ClaimLoop {
   async #rest(ms: number): Promise<void> {
     this.#pause = new AbortController();
     if (this.#stopping.signal.aborted) return;
-    // The loop turns at least this often, so that /live can tell a pause from a standstill.
-    await sleep(Math.min(ms, 10_000), this.#pause.signal);
+    const until = performance.now() + ms;
+    while (!this.#pause.signal.aborted && performance.now() < until) {
+      // The loop turns at least this often, so that /live can tell a pause from a standstill.
+      this.#loopedAt = performance.now();
+      await sleep(Math.min(until - performance.now(), TURN_MS), this.#pause.signal);
+    }
   }
 
   #start(job: Job): void {
@@ -188,7 +195,7 @@ class ClaimLoop {
     const outcome = await this.#parts.run(underway.job, underway.abort.signal);
     if (outcome.kind === "release" && outcome.failure.kind === "misconfigured")
       this.#trouble(outcome.failure);
-    if (outcome.kind === "complete" && this.#condition === "misconfigured") this.#recover();
+    else if (outcome.kind !== "lost" && this.#condition === "misconfigured") this.#recover();
     const settled = await this.#settle(underway, outcome);
     this.#parts.keeper.drop(underway.job.lease);
     this.#counts[settled] += 1;

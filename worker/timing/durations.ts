@@ -6,6 +6,16 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   await after(ms, undefined, signal ? { signal } : {}).catch(() => {});
 }
 
+/** Waits for the work, but no longer than `ms`; what it throws is nobody's concern any more. */
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const done = new AbortController();
+  const ended = work.then(
+    () => done.abort(),
+    () => done.abort(),
+  );
+  await Promise.race([ended, sleep(ms, done.signal)]);
+}
+
 /** `45.2 s`, `3 min 20 s`, `1 h 5 min`. */
 export function inWords(ms: number): string {
   const seconds = ms / 1000;

@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import { describeEveryDatabase } from "./open-databases.ts";
 import { chunk, fence, World } from "./world.ts";
 
-describeEveryDatabase("generations", (leg) => {
+describeEveryDatabase("generations", (leg, legName) => {
   let world: World;
   beforeEach(async () => {
     world = await new World(leg()).start();
@@ -112,6 +112,67 @@ describeEveryDatabase("generations", (leg) => {
     expect(there).toMatchObject({ staged: [0], known: ["sha-one"] });
   });
 
+  test("a resumed generation that is cut differently goes live as it was cut last, and in no other way", async () => {
+    const { documentId } = await world.enqueue();
+    const dead = await world.claimOne("dead");
+    await world.begin(dead);
+    await world.stage(dead, [chunk(0, "old 0"), chunk(1, "same"), chunk(2, "old 2"), chunk(3, "old 3")]);
+    await world.expireLease(dead);
+    await world.call("rag_reap", { p_limit: 10 });
+    const next = await world.claimOne("next");
+    await world.begin(next);
+
+    await world.stage(next, [chunk(0, "new 0"), chunk(1, "same")]);
+
+    expect(await world.complete(next, 2)).toBe("complete");
+    expect(await world.liveTexts(documentId)).toEqual(["new 0", "same"]);
+  });
+
+  test("after an incomplete end the next run starts afresh", async () => {
+    await world.enqueue();
+    const job = await world.claimOne();
+    await world.begin(job);
+    await world.stage(job, [chunk(0, "one")]);
+    await world.complete(job, 2);
+
+    expect(await world.begin(job)).toMatchObject({ state: "begun", generation: 2 });
+  });
+
+  // The embedded database has one session: nobody can hold a transaction open beside the worker's calls.
+  const concurrently = legName === "embedded" ? () => {} : test;
+  concurrently(
+    "an application's open transaction on the document stops neither the work nor the leases",
+    async () => {
+      const { documentId } = await world.enqueue();
+      const job = await world.claimOne();
+      await leg().sql.transaction(async (open) => {
+        await open.query("insert into public.rag_segments (document_id, seq, content) values ($1, 7, 'x')", [
+          documentId,
+        ]);
+        await world.begin(job);
+        await world.stage(job, [chunk(0, "one")]);
+        expect(await world.complete(job, 1)).toBe("complete");
+      });
+    },
+  );
+
+  test("an upload that may still be arriving is no garbage", async () => {
+    const first = await world.ingest(["one"]);
+    const documentId = first.document?.id ?? "";
+    await world.call("rag_store_original", {
+      p_document_id: documentId,
+      p_upload: "arriving",
+      p_part: 0,
+      p_parts: 2,
+      p_bytes: "AA==",
+    });
+    await world.sql.query("update public.rag_documents set ingested_at = now() + interval '1 second'");
+
+    const answer = await world.call("rag_collect_garbage", { p_limit: 100, p_keep_originals: false });
+
+    expect(answer).toMatchObject({ originals: 0 });
+  });
+
   test("a text that has a vector of the model anywhere is copied, not paid", async () => {
     await world.ingest(["shared"]);
     await world.enqueue();
@@ -211,6 +272,7 @@ describeEveryDatabase("generations", (leg) => {
     const first = await world.ingest(["old"]);
     const documentId = first.document?.id ?? "";
     await world.ingest(["new"], documentId);
+    await world.sql.query("update public.rag_originals set created_at = now() - interval '1 hour'");
 
     const answer = await world.call("rag_collect_garbage", { p_limit: 100, p_keep_originals: false });
 

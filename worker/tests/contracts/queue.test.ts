@@ -300,6 +300,75 @@ describeEveryDatabase("the queue", (leg) => {
     expect(rows).toHaveLength(1);
   });
 
+  test("a document with an id that no standard made is claimed beside its neighbours", async () => {
+    const { jobId } = await world.enqueue();
+    await world.sql.query("insert into public.rag_documents (id, source_uri) values ($1, 'inline:x')", [
+      "c4ca4238-a0b9-2382-0dcc-509a6f75849b",
+    ]);
+    await world.sql.query(
+      "insert into public.rag_ingestion_queue (document_id) values ('c4ca4238-a0b9-2382-0dcc-509a6f75849b')",
+    );
+
+    const claimed = await world.claim(5);
+
+    expect(claimed).toHaveLength(2);
+    expect(claimed.map((job) => job.id)).toContain(jobId);
+  });
+
+  test("a job for later leaves the one that is due alone, and the newest inherits the urgency", async () => {
+    const due = await world.enqueue({ priority: 9 });
+    const later = new Date(Date.now() + 86_400_000).toISOString();
+    await world.enqueue({ document_id: due.documentId, run_at: later });
+    expect(await world.statusOf(due.jobId)).toBe("queued");
+
+    const newest = await world.enqueue({ document_id: due.documentId });
+
+    expect(await world.statusOf(due.jobId)).toBe("cancelled");
+    expect((await world.job(newest.jobId)).priority).toBe(9);
+  });
+
+  test("a dedupe key is the document's tenant's, however the request names it", async () => {
+    const documentId = await world.document();
+    const request = { document_id: documentId, dedupe_key: "k" };
+    const first = await world.call("rag_enqueue", { p_request: request });
+    const second = (await world.call("rag_enqueue", { p_request: request })) as { state: string };
+
+    expect(second).toMatchObject({ state: "duplicate", job_id: (first as { job_id: string }).job_id });
+  });
+
+  test("text without a name is one document however often it is sent", async () => {
+    const send = async () =>
+      (await world.call("rag_enqueue", { p_request: { content: "Just text." } })) as { document_id: string };
+
+    expect((await send()).document_id).toBe((await send()).document_id);
+  });
+
+  test("a document of another tenant cannot be written through its id", async () => {
+    const documentId = await world.document();
+    await expect(
+      world.call("rag_upsert_document", { p_request: { document_id: documentId, tenant_id: "evil" } }),
+    ).rejects.toThrow();
+  });
+
+  test("a job is of its document's tenant, whatever a plain insert says", async () => {
+    const documentId = await world.document();
+    await world.sql.query(
+      "insert into public.rag_ingestion_queue (document_id, tenant_id) values ($1, 'evil')",
+      [documentId],
+    );
+    expect((await world.claimOne()).tenantId).toBe(world.tenant);
+  });
+
+  test("requeue leaves failures alone that a later job has made history", async () => {
+    const { documentId } = await world.enqueue();
+    await fail(await world.claimOne());
+    await world.ingest(["good"], documentId);
+
+    expect(await world.call("rag_requeue_jobs", { p_filter: { status: ["failed"] } })).toEqual({
+      requeued: 0,
+    });
+  });
+
   test("cancel ends waiting and running jobs, and the running one's worker is told", async () => {
     await world.enqueue();
     const running = await world.claimOne();

@@ -113,6 +113,18 @@ describeEveryDatabase("search", (leg) => {
     expect(await byVector("inside", { tenant_id: "somebody else" })).toEqual([]);
   });
 
+  test.each([
+    { tags: "a" },
+    { tags: null },
+    { document_ids: "x" },
+    { metadata: [] },
+    { tenant_id: 7 },
+  ])("a filter that cannot be read lets nothing through: %o", async (filter) => {
+    await world.ingest(["secret"]);
+    await expect(byVector("secret", filter)).rejects.toThrow();
+    await expect(byText("secret", filter)).rejects.toThrow();
+  });
+
   test("an unknown filter is refused, not ignored", async () => {
     await expect(byVector("x", { tenant: "typo" })).rejects.toThrow();
   });

@@ -30,7 +30,7 @@ export class World {
 
   async document(fields: Record<string, unknown> = {}): Promise<string> {
     const answer = (await this.call("rag_upsert_document", {
-      p_request: { tenant_id: this.tenant, content: "one two three", ...fields },
+      p_request: { tenant_id: this.tenant, external_id: randomUUID(), content: "one two three", ...fields },
     })) as { document_id: string };
     return answer.document_id;
   }
@@ -39,7 +39,7 @@ export class World {
     const answer = (await this.call("rag_enqueue", {
       p_request: {
         tenant_id: this.tenant,
-        ...("document_id" in fields || "source_uri" in fields ? {} : { content: "one two three" }),
+        ...("document_id" in fields ? {} : { external_id: randomUUID(), content: "one two three" }),
         ...fields,
       },
     })) as { job_id: string; document_id: string };
@@ -47,7 +47,13 @@ export class World {
   }
 
   async claim(slots = 1, worker = "worker-a", leaseSeconds = 60): Promise<readonly Job[]> {
-    return await claimJobs(this.call, slots, { workerId: worker, kinds: ["document"], leaseSeconds });
+    const { jobs, unreadable } = await claimJobs(this.call, slots, {
+      workerId: worker,
+      kinds: ["document"],
+      leaseSeconds,
+    });
+    if (unreadable.length > 0) throw new Error("a claim could not be read");
+    return jobs;
   }
 
   async claimOne(worker = "worker-a"): Promise<Job> {

@@ -25,6 +25,7 @@ describeWith(["postgres", "pgbouncer"], "the lease keeper", () => {
     openLeaseKeeper({
       workerId,
       leaseSeconds: LEASE_SECONDS,
+      stallSeconds: 60,
       activity: openActivity(),
       call: leg.database.call,
       connection: readConfig({ DATABASE_URL: leg.url }),
