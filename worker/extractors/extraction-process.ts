@@ -15,6 +15,7 @@ import { forkChild } from "./fork-child.ts";
 export const FOLDER_PREFIX = "rag-extract-";
 /** A parser's leaks and caches end with the process. */
 const MAX_FILES = 100;
+const SEEN_AT_A_GLANCE: ReadonlySet<string> = new Set(["extract.empty", "extract.unsupported"]);
 /** Credit is returned in parcels: one message for each item would double the talk. */
 const CREDIT_PARCEL = CREDIT / 4;
 
@@ -53,6 +54,14 @@ export async function startExtractionProcess(limits: ExtractLimits): Promise<Ext
         await place(original, path);
         const rssBytes = yield* converse(child, { original, path, limits, signal, start });
         sound = rssBytes < (limits.memoryMb * 1_048_576) / 2 && files < MAX_FILES && child.connected;
+      } catch (thrown) {
+        // Told before any parser met the file: the child is as good as before, and a new one costs half a second.
+        sound =
+          thrown instanceof Failure &&
+          SEEN_AT_A_GLANCE.has(thrown.code) &&
+          files < MAX_FILES &&
+          child.connected;
+        throw thrown;
       } finally {
         if (!sound) child.kill("SIGKILL");
         setHeld(child, false);
