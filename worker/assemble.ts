@@ -250,6 +250,8 @@ function tellingOfRequests(embedder: Embedder, activity: Activity): Embedder {
         activity.say("embeddings.received", { provider, model, ...facts });
         return answer;
       } catch (thrown) {
+        // What we ended ourselves says nothing about the provider.
+        if (signal.aborted) throw thrown;
         const { code } = failureFromUnknown(thrown);
         activity.say("embeddings.failed", { provider, code, durationMs: durationMs() });
         throw thrown;

@@ -32,6 +32,11 @@ begin
   -- Not a full lock: an application's open transaction that added a row for this document must not stop us.
   for no key update of d;
 
+  -- A model is what the stored vectors are of: one that was named but never stored a vector binds nobody.
+  delete from public.rag_models m
+  where m.state = 'live'
+    and (m.model, m.dimensions) <> (p_plan ->> 'embedding_model', (p_plan ->> 'dimensions')::integer)
+    and not exists (select 1 from public.rag_document_chunks c where c.embedding_model = m.model);
   insert into public.rag_models (model, dimensions)
   select p_plan ->> 'embedding_model', (p_plan ->> 'dimensions')::integer
   where not exists (select 1 from public.rag_models m where m.state = 'live')

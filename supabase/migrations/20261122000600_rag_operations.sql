@@ -218,7 +218,9 @@ language sql stable set search_path = '' as $$
     'documents', (select count(*) from public.rag_documents),
     'live_chunks', (select coalesce(sum(g.chunk_count), 0) from public.rag_generations g where g.state = 'live'),
     'models', (select coalesce(jsonb_agg(jsonb_build_object('model', m.model, 'dimensions', m.dimensions,
-      'state', m.state) order by m.created_at), '[]') from public.rag_models m),
+      'state', m.state) order by m.created_at), '[]') from public.rag_models m
+      -- As in rag_begin_generation: without a vector it binds nobody.
+      where exists (select 1 from public.rag_document_chunks c where c.embedding_model = m.model)),
     'vector_indexes', (select coalesce(jsonb_agg(i.indexname order by i.indexname), '[]')
       from pg_catalog.pg_indexes i where i.tablename = 'rag_document_chunks' and i.indexdef like '%hnsw%'),
     'exposed', (

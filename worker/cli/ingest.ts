@@ -88,7 +88,7 @@ function codeOf(summary: IngestSummary, request: IngestRequest): ExitCode {
 export function printSummary(
   summary: IngestSummary,
   request: Pick<IngestRequest, "wait">,
-  config: Pick<Config, "embeddedDir">,
+  config: Pick<Config, "embeddedDir" | "databaseUrl" | "supabaseUrl">,
   terminal: Terminal,
 ): void {
   const { say } = terminal;
@@ -105,7 +105,7 @@ export function printSummary(
       say("Nothing had changed: nothing was embedded again.");
     if (summary.queued > 0)
       say(
-        `${counted(summary.queued, "document")} still in the queue (${resolve(config.embeddedDir)} keeps them): rag worker goes on.`,
+        `${counted(summary.queued, "document")} still in the queue${isEmbedded(config) ? ` (${resolve(config.embeddedDir)} keeps them)` : ""}: rag worker goes on.`,
       );
   }
   const skipped = Object.entries(summary.skipped);
@@ -115,3 +115,6 @@ export function printSummary(
     say(terminal.style("red", `${counted(summary.failed.length, "file")} failed:`));
   for (const { source, code, message } of summary.failed) say(`  ${source}\n    ${code}: ${message}`);
 }
+
+const isEmbedded = ({ databaseUrl, supabaseUrl }: Pick<Config, "databaseUrl" | "supabaseUrl">) =>
+  databaseUrl === null && supabaseUrl === null;

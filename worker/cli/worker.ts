@@ -54,7 +54,9 @@ async function worker(options: Options, context: CommandContext): Promise<void> 
     },
   );
   if (json) context.terminal.record(summary);
-  context.end(options.once && summary.failed > 0 ? exitCodes.someFailed : exitCodes.done);
+  // With --once what was given back undone is no success either, unless somebody stopped us.
+  const undone = stopped === null && summary.released > 0 && summary.completed === 0;
+  context.end(options.once && (summary.failed > 0 || undone) ? exitCodes.someFailed : exitCodes.done);
 }
 
 const OVERTIME_SECONDS = 2;

@@ -145,7 +145,7 @@ export const settings = {
   }),
   embeddingModel: text("RAG_EMBEDDING_MODEL", {
     fallback: null,
-    fallbackSays: "text-embedding-3-small for OpenAI, all-MiniLM-L6-v2 embedded, what llama-server serves",
+    fallbackSays: "text-embedding-3-small for OpenAI, all-MiniLM-L6-v2 embedded, what another server serves",
     says: "Model name.",
   }),
   embeddingDimensions: integer("RAG_EMBEDDING_DIMENSIONS", {

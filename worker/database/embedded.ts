@@ -47,14 +47,27 @@ const CONTENTION_MS = 100;
 /** Owners that may die one after the other under a single call. */
 const MOST_OWNERS = 10;
 
+/** Throws `config.invalid` for a place where no folder can be made. */
+async function makePrivate(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chmod(folder, 0o700);
+  } catch (thrown) {
+    const reason = (thrown as NodeJS.ErrnoException).code ?? "unknown";
+    throw new Failure("config.invalid", {
+      says: "The folder of the embedded database cannot be written. Set RAG_EMBEDDED_DIR to one that can.",
+      facts: { folder, reason },
+    });
+  }
+}
+
 /**
  * Opens the database, with the migrations applied when this process becomes the owner.
  * Throws `database.locked` when another process owns it and does not answer.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
   const folder = join(resolve(options.dir), "database");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
+  await makePrivate(folder);
   let seat: Promise<Seat> | null = null;
 
   const seated = async <Result>(work: (seat: Seat) => Promise<Result>): Promise<Result> => {

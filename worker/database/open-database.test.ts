@@ -37,13 +37,27 @@ test("the Supabase API is used when it has address and key", async () => {
   expect([transport, describes]).toStrictEqual(["supabase", "supabase x.supabase.co"]);
 });
 
-test("without anything, or with an address that has no key, the database is embedded", async () => {
+test("without anything the database is embedded", async () => {
   const dir = await mkdtemp(join(tmpdir(), "rag-open-"));
   onTestFinished(() => rm(dir, { recursive: true }));
 
-  const [transport] = await transportOf({ embeddedDir: dir, supabaseUrl: "https://x.supabase.co" });
+  const [transport] = await transportOf({ embeddedDir: dir });
 
   expect(transport).toBe("embedded");
+});
+
+test.each([
+  { supabaseUrl: "https://x.supabase.co" },
+  { supabaseKey: "sb_secret_x" },
+])("half of a Supabase setting is a mistake, not the embedded database: %o", async (half) => {
+  await expect(openDatabase({ ...nothing, ...half })).rejects.toMatchObject({ code: "config.invalid" });
+});
+
+test("a place where no folder can be made is told in one sentence", async () => {
+  await expect(openDatabase({ ...nothing, embeddedDir: "/etc/passwd" })).rejects.toMatchObject({
+    code: "config.invalid",
+    facts: { reason: "ENOTDIR" },
+  });
 });
 
 test("a wrong address is told at once, before any call", async () => {

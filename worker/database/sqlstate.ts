@@ -19,6 +19,7 @@ const verdicts: readonly (readonly [prefix: string, ...Verdict])[] = [
   ["57014", "database.timeout"],
   ["55P03", "database.timeout"],
   ["25P0", "database.timeout"],
+  ["55000", "database.unreachable", "The database accepts no connections just now."],
   ["57P", "database.unreachable", "The database is restarting or closed the connection."],
   // Also 08P01: a pooler says so when its server connection died under a statement.
   ["08", "database.unreachable"],

@@ -35,12 +35,26 @@ test("nothing configured opens the embedded model", async () => {
 });
 
 test("a key opens OpenAI's small model without asking anybody", async () => {
-  const config = readConfig({ OPENAI_API_KEY: "sk-1", OPENAI_BASE_URL: "http://127.0.0.1:1/v1" });
-
-  const embedder = await openEmbedder(config, parts);
+  const embedder = await openEmbedder(readConfig({ OPENAI_API_KEY: "sk-1" }), parts);
   await embedder.close();
 
   expect(embedder).toMatchObject({ model: "text-embedding-3-small", dimensions: 1536 });
+});
+
+test("another server of the protocol is asked which model it serves, and how long its vectors are", async () => {
+  const server = await startEmbeddingServer({ dialect: "llama-server", dimensions: 64, model: "small.gguf" });
+
+  const embedder = await openEmbedder(readConfig({ OPENAI_BASE_URL: server.baseUrl }), parts);
+  await embedder.close();
+  await server.close();
+
+  expect(embedder).toMatchObject({ provider: "openai", model: "small", dimensions: 64 });
+});
+
+test("another server that is down is an outage that may pass, not a model by a guessed name", async () => {
+  const config = readConfig({ OPENAI_BASE_URL: "http://127.0.0.1:1/v1" });
+
+  await expect(openEmbedder(config, parts)).rejects.toMatchObject({ code: "embed.unavailable" });
 });
 
 test("an address of a llama-server opens what it serves", async () => {

@@ -6,7 +6,7 @@ import { openEmbedded } from "./embedded.ts";
 import type { Embedder } from "./embedder.ts";
 import { openLlamaServer } from "./llama-server.ts";
 import { MINILM_DIMENSIONS, MINILM_NAME } from "./minilm-model.ts";
-import { openOpenAi } from "./openai.ts";
+import { askServedModel, openOpenAi } from "./openai.ts";
 
 export type EmbedderConfig = Pick<
   Config,
@@ -52,10 +52,15 @@ export async function openEmbedder(config: EmbedderConfig, parts: EmbedderParts)
 async function openConfiguredOpenAi(config: EmbedderConfig, parts: EmbedderParts, signal: AbortSignal) {
   if (config.openaiApiKey === null && config.openaiBaseUrl === null)
     throw missing("RAG_EMBEDDING_PROVIDER is openai, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set.");
+  const { openaiApiKey: apiKey, openaiBaseUrl: baseUrl } = config;
+  const served =
+    config.embeddingModel === null && baseUrl !== null
+      ? await askServedModel({ apiKey, baseUrl }, signal)
+      : null;
   const options = {
-    apiKey: config.openaiApiKey,
-    baseUrl: config.openaiBaseUrl,
-    model: config.embeddingModel,
+    apiKey,
+    baseUrl,
+    model: config.embeddingModel ?? served,
     dimensions: config.embeddingDimensions,
     tokenizer: await parts.tokenizer("cl100k_base"),
   };

@@ -1,9 +1,12 @@
 // OpenAI, or any server that speaks its protocol (OPENAI_BASE_URL).
 // A model we do not know has to be asked for its dimension: one canary request when it is opened.
+
 import type { Tokenizer } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
 import { checkTexts } from "./check-texts.ts";
 import type { Embedder, EmbedderLimits } from "./embedder.ts";
+import { modelName } from "./llama-server-identity.ts";
+import { failureOfRequest } from "./openai-failure.ts";
 import { openAiModel } from "./openai-models.ts";
 import { type Connection, openClient, requestEmbeddings } from "./openai-protocol.ts";
 
@@ -70,6 +73,28 @@ export async function openOpenAi(options: OpenAiOptions, signal: AbortSignal): P
       closing.abort(new Failure("worker.stopping"));
     },
   };
+}
+
+/**
+ * The model that another server serves, when nobody named one; null for OpenAI's own address. To call its vectors
+ * by the name of a model that it does not have would mix up what is stored. Throws `embed.*`.
+ */
+export async function askServedModel(
+  options: Pick<OpenAiOptions, "apiKey"> & { readonly baseUrl: string },
+  signal: AbortSignal,
+): Promise<string | null> {
+  if (new URL(options.baseUrl).hostname === new URL(OPENAI_URL).hostname) return null;
+  const client = openClient({ ...options, timeoutMs: TIMEOUT_MS });
+  try {
+    const { data } = await client.models.list({ signal });
+    const [first] = data;
+    if (first !== undefined) return modelName(first.id);
+  } catch (thrown) {
+    throw signal.aborted ? signal.reason : failureOfRequest(thrown);
+  }
+  throw new Failure("embed.model-missing", {
+    says: "The server at OPENAI_BASE_URL names no model. Set RAG_EMBEDDING_MODEL.",
+  });
 }
 
 function countAll(texts: readonly string[], tokenizer: Tokenizer): number {

@@ -189,7 +189,7 @@ export const catalogue = {
   "database.denied": entry(
     "misconfigured",
     "The worker may not use the database. The operator has to correct its key.",
-    "The database refused our role or key. Use the service_role key, and check that the migrations' grants are in place.",
+    "Check DATABASE_URL (user, password, database name), or the service_role key and the grants of the migrations.",
   ),
   "database.not-migrated": entry(
     "misconfigured",
@@ -284,7 +284,7 @@ export const catalogue = {
   "config.invalid": entry(
     "misconfigured",
     "The worker's configuration is not valid.",
-    "One or more settings are missing or out of range.",
+    "README.md lists every setting; npm run rag -- doctor checks them all.",
   ),
   "usage.invalid": entry(
     "misconfigured",

@@ -18,9 +18,9 @@ export async function within(ms: number, work: Promise<unknown>): Promise<void> 
 
 /** `45.2 s`, `3 min 20 s`, `1 h 5 min`. */
 export function inWords(ms: number): string {
-  const seconds = ms / 1000;
+  const seconds = ms < 60_000 ? ms / 1000 : Math.round(ms / 1000);
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds - minutes * 60)} s`;
+  if (minutes < 60) return `${minutes} min ${seconds - minutes * 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -21,6 +21,7 @@ test("a fired signal ends a sleep without an error", async () => {
 test.each([
   [450, "0.45 s"],
   [45_200, "45.2 s"],
+  [119_700, "2 min 0 s"],
   [200_000, "3 min 20 s"],
   [3_900_000, "1 h 5 min"],
 ])("%i ms reads %s", (ms, words) => {

@@ -213,6 +213,17 @@ describeEveryDatabase("generations", (leg, legName) => {
     expect(begun).toMatchObject({ state: "model_mismatch", model: "contract-model", dimensions: 3 });
   });
 
+  test("a model that never stored a vector binds nobody", async () => {
+    await world.sql.query(
+      "insert into public.rag_models (model, dimensions) values ('never-answered', 1536)",
+    );
+    await world.enqueue();
+
+    expect(await world.begin(await world.claimOne())).toMatchObject({ state: "begun" });
+    const described = (await world.call("rag_describe_database", {})) as { models: unknown[] };
+    expect(described.models).toEqual([]);
+  });
+
   const transcript = async (contents: readonly string[]) => {
     const documentId = await world.document({
       content: undefined,
