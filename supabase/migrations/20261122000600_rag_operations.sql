@@ -34,9 +34,8 @@ $$;
 
 -- The rows a filter means: {job_ids, document_ids, status, kind, tenant_id, collection, error_code, worker_id,
 -- older_than_seconds (since the last touch)}. An empty filter means every job.
--- Without a search_path of its own it is inlined, so that ids and documents are found by their indexes.
 create or replace function public.rag_filter_jobs(p_filter jsonb) returns setof public.rag_ingestion_queue
-language sql stable as $$
+language sql stable set search_path = '' as $$
   select q.* from public.rag_ingestion_queue q
   where (not p_filter ? 'job_ids' or q.id = any (public.rag_text_array(p_filter -> 'job_ids')::uuid[]))
     and (not p_filter ? 'document_ids'

@@ -203,7 +203,11 @@ test("Ctrl-C leaves what is not done in the queue, says so, and the next run goe
 });
 
 test("vectors of another model stop the worker and turn the doctor red, with both models named", async () => {
-  const other = { OPENAI_API_KEY: "sk-canary-of-this-test", OPENAI_BASE_URL: "http://127.0.0.1:9/v1" };
+  const other = {
+    OPENAI_API_KEY: "sk-canary-of-this-test",
+    OPENAI_BASE_URL: "http://127.0.0.1:9/v1",
+    RAG_EMBEDDING_MODEL: "text-embedding-3-small",
+  };
 
   const worker = await world.rag(["worker"], other);
   const doctor = await world.rag(["doctor"], other);
