@@ -12,9 +12,9 @@ import { type BenchWorld, enqueueFiles, openEmbeddedWorld, openPostgresWorld, re
 const LATENCY_MS = 250;
 const BATCH = 16;
 const CONCURRENCY = 4;
-const DIMENSIONS = 1536;
+const DIMENSIONS = 384;
 // Enough jobs at once that short documents can fill the requests.
-const JOBS = 48;
+const JOBS = 128;
 // The text files once are a second of work: copies, each with words of its own, make the figure steady.
 const TEXT_COPIES = 24;
 const TEXT = new Set([".txt", ".md", ".vtt", ".srt"]);
