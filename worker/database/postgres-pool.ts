@@ -6,7 +6,7 @@ import postgres, { type Sql } from "postgres";
 import { Failure } from "../failure/failure.ts";
 import { openGate } from "./gate.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
-import { connectSocket } from "./postgres-socket.ts";
+import { openClient } from "./postgres-client.ts";
 import { final } from "./retrying.ts";
 
 export type PoolOptions = {
@@ -36,7 +36,6 @@ export type PostgresPool = {
 const CONNECT_SECONDS = 10;
 const IDLE_SECONDS = 60;
 const LIFETIME_SECONDS = 30 * 60;
-const KEEP_ALIVE_SECONDS = 20;
 
 export function openPool(options: PoolOptions): PostgresPool {
   const idle: Connection[] = Array.from({ length: options.poolMax }, () => openConnection(options));
@@ -114,38 +113,19 @@ function openConnection(options: PoolOptions): Connection {
   const open = () => {
     opened += 1;
     const own = opened;
-    return postgres({
-      host: address.host,
-      port: address.port,
-      ...(address.path === null ? {} : { path: address.path }),
-      user: address.user,
-      pass: () => address.password, // A function: the library would replace an empty text by PGPASSWORD.
-      database: address.database,
-      ssl: address.tls,
-      sslnegotiation: null,
-      max: 1,
-      prepare: false, // A prepared statement stays on one server connection; a transaction pooler changes it.
-      fetch_types: options.fetchTypes ?? false,
-      types: options.types ?? {},
-      connect_timeout: connectSeconds,
-      idle_timeout: IDLE_SECONDS,
-      max_lifetime: LIFETIME_SECONDS,
-      keep_alive: KEEP_ALIVE_SECONDS,
-      max_pipeline: 100,
-      backoff: (failed: number) => Math.min(0.05 * 2 ** failed, 1) * Math.random(),
-      debug: false,
-      target_session_attrs: undefined,
-      connection: { application_name: "rag-worker" },
-      onnotice: () => {},
-      socket: async () => {
-        const socket = await connectSocket(address, connectSeconds * 1000);
+    return openClient({
+      address,
+      connectSeconds,
+      idleSeconds: IDLE_SECONDS,
+      lifetimeSeconds: LIFETIME_SECONDS,
+      ...(options.types === undefined ? {} : { types: options.types }),
+      ...(options.fetchTypes === undefined ? {} : { fetchTypes: options.fetchTypes }),
+      onSocket(socket) {
         if (own !== opened) socket.destroy(); // Dropped while it was connecting.
         sockets.add(socket);
         socket.once("close", () => sockets.delete(socket));
-        return socket;
       },
-      // SAFETY: the library's types lack `socket`, `sslnegotiation`, `pass` and `max_pipeline`, which its source reads.
-    } as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql;
+    });
   };
 
   let sql = open();
