@@ -1,38 +1,58 @@
 // npm run bench -- NAME: measurements that can be repeated; figures come out as a table or, with --json, one
 // line each: {bench, case, contestant, metric, value, unit, ratio_to}.
 import { parseArgs } from "node:util";
-import type { Figure, Report } from "./figure.ts";
+import type { BenchOptions, Figure, Report } from "./figure.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchMemory } from "./memory.ts";
+import { benchQueue } from "./queue.ts";
 
-const benches: Readonly<Record<string, (report: Report) => Promise<void>>> = {
+const benches: Readonly<Record<string, (report: Report, options: BenchOptions) => Promise<void>>> = {
   ingest: benchIngest,
   memory: benchMemory,
+  queue: benchQueue,
 };
 
-const usage = `usage: npm run bench -- NAME [--json]
+const usage = `usage: npm run bench -- NAME [--json] [--rounds N] [--jobs N]
   ingest   documents/s, chunks/s, peak memory and the share of the ideal, with a provider of fixed latency
   memory   growth of a worker's memory with a 100 MB text file and a long PDF
-Needs DATABASE_URL (a Postgres with pgvector on which databases may be created); the embedded database is
-measured too. RAG_CORPUS_DIR names a folder of documents (default: the demo's samples).
+  queue    trivial jobs a second beside graphile-worker and pg-boss, row versions and transactions a job
+Needs DATABASE_URL (a Postgres with pgvector on which databases may be created); ingest measures the embedded
+database too. RAG_CORPUS_DIR names a folder of documents (default: the demo's samples).
+--rounds and --jobs change the queue's benches: how often each is run in turn, and with how many jobs.
 `;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+  options: {
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    jobs: { type: "string" },
+  },
 });
 const bench = benches[positionals[0] ?? ""];
-if (bench === undefined || values.help) {
+const numbers = { rounds: wholeNumber(values.rounds), jobs: wholeNumber(values.jobs) };
+if (bench === undefined || values.help || Object.values(numbers).some(Number.isNaN)) {
   process.stderr.write(usage);
   process.exitCode = values.help ? 0 : 2;
 } else {
-  await bench((figure) => {
-    process.stdout.write(values.json ? `${JSON.stringify(figure)}\n` : tableRow(figure));
-  });
+  await bench(
+    (figure) => {
+      process.stdout.write(values.json ? `${JSON.stringify(figure)}\n` : tableRow(figure));
+    },
+    { ...numbers, progress: (line) => process.stderr.write(`${line}\n`) },
+  );
+}
+
+/** null where nothing is asked; NaN for what is no number above zero. */
+function wholeNumber(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const number = Number(text);
+  return Number.isInteger(number) && number > 0 ? number : Number.NaN;
 }
 
 function tableRow(figure: Figure): string {
   const value = Number(figure.value.toPrecision(4));
   const unit = figure.ratio_to === undefined ? figure.unit : `of ${figure.ratio_to}`;
-  return `${figure.case.padEnd(28)} ${figure.contestant.padEnd(10)} ${figure.metric.padEnd(16)} ${String(value).padStart(10)} ${unit}\n`;
+  return `${figure.case.padEnd(28)} ${figure.contestant.padEnd(16)} ${figure.metric.padEnd(16)} ${String(value).padStart(10)} ${unit}\n`;
 }

@@ -11,3 +11,11 @@ export type Figure = {
   readonly ratio_to?: string;
 };
 export type Report = (figure: Figure) => void;
+
+/** What the command line may ask of a bench; null leaves it to the bench. */
+export type BenchOptions = {
+  readonly rounds: number | null;
+  readonly jobs: number | null;
+  /** A line for whoever watches, on stderr. */
+  readonly progress: (line: string) => void;
+};

@@ -1,0 +1,81 @@
+// Our worker's real claim loop, lease keeper and transport, with a pipeline that returns at once.
+import { setTimeout as sleep } from "node:timers/promises";
+import { openActivity } from "../../../worker/activity/activity.ts";
+import { openPostgres } from "../../../worker/database/postgres.ts";
+import type { SqlCall } from "../../../worker/document/sql-call.ts";
+import { openLeaseKeeper } from "../../../worker/queue/lease-keeper.ts";
+import { startWorker } from "../../../worker/queue/worker.ts";
+import { monotonicMs } from "./clock.ts";
+import { DrainClock, takePart } from "./part.ts";
+
+const LEASE_SECONDS = 60;
+// As the product's defaults have them.
+const POOL = { poolMax: 3, poolTimeoutSeconds: 30 };
+const IDLE_MS = 10_000;
+
+await takePart(async (part) => {
+  const { url, fetch, jobMs, tellStarts, mode } = part.settings;
+  const database = await openPostgres({ url, ...POOL });
+  await database.call("rag_queue_stats", {});
+  const clock = new DrainClock();
+  const call: SqlCall = async (name, args, options) => {
+    const sentAt = monotonicMs();
+    const answer = await database.call(name, args, options);
+    const { claimed, settled } = whatCame(name, answer);
+    clock.claimed(sentAt, claimed);
+    if (settled) clock.settled(monotonicMs());
+    return answer;
+  };
+  const activity = openActivity();
+  const identity = { workerId: `bench-${process.pid}`, leaseSeconds: LEASE_SECONDS };
+  const keeper = await openLeaseKeeper({
+    ...identity,
+    activity,
+    call: database.call,
+    stallSeconds: 300,
+    connection: {
+      databaseUrl: url,
+      supabaseUrl: null,
+      supabaseKey: null,
+      embeddedDir: ".rag",
+      poolMax: 2,
+      poolTimeoutSeconds: 30,
+    },
+  });
+  await part.ready();
+  const worker = startWorker(
+    {
+      call,
+      activity,
+      keeper,
+      run: async (job) => {
+        if (tellStarts) part.started(job.tenantId, monotonicMs());
+        clock.ran(1);
+        if (jobMs > 0) await sleep(jobMs);
+        return { kind: "complete", chunks: 0, segments: 0, unchanged: true };
+      },
+    },
+    {
+      ...identity,
+      kinds: ["document"],
+      slots: fetch,
+      idleMs: IDLE_MS,
+      graceMs: 5000,
+      memoryBytes: Number.POSITIVE_INFINITY,
+      once: mode === "drain",
+    },
+  );
+  void part.stopped.then(() => worker.stop("bench"));
+  await worker.ended;
+  await keeper.stop();
+  await database.close();
+  return clock.drained();
+});
+
+/** Jobs that the call brought, and whether it settled any; read from the answers that the worker reads too. */
+function whatCame(name: string, answer: unknown): { readonly claimed: number; readonly settled: boolean } {
+  if (name === "rag_claim_jobs") return { claimed: (answer as unknown[]).length, settled: false };
+  if (name !== "rag_settle_and_claim") return { claimed: 0, settled: name === "rag_complete_job" };
+  const both = answer as { readonly jobs?: readonly unknown[]; readonly settled?: readonly unknown[] };
+  return { claimed: both.jobs?.length ?? 0, settled: both.settled !== undefined };
+}
