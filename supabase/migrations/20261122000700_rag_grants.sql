@@ -36,7 +36,8 @@ begin
         and c.relkind in ('r', 'p', 'v', 'S')
     loop
       if v_object.kind = 'S' then
-        execute format('grant usage, select on sequence %s to service_role', v_object.name);
+        -- update: the cells of the queue are set, not only counted up.
+        execute format('grant usage, select, update on sequence %s to service_role', v_object.name);
       else
         execute format('grant select, insert, update, delete on table %s to service_role', v_object.name);
       end if;

@@ -1,0 +1,415 @@
+-- Taking jobs: who may, in which order, and from where in the index.
+
+-- The lowest place in a lane, at or above p_from, where a row stands that could be claimed; null when none does.
+create or replace function public.rag_lowest_place(p_lane integer, p_from bigint) returns bigint
+language plpgsql volatile set search_path = '' as $$
+begin
+  if p_lane = 10 then
+    return (select public.rag_milliseconds(min(q.run_at)) from public.rag_ingestion_queue q
+      where q.status = 'queued' and q.position is null
+        and q.run_at >= to_timestamp(p_from / 1000.0));
+  end if;
+  return (select q.position from public.rag_ingestion_queue q
+    where q.status = 'queued' and q.position is not null and q.waits_for is null
+      and q.priority = p_lane::smallint and q.position >= p_from
+    order by q.position limit 1);
+end $$;
+
+-- Whether every transaction with an xid below p_xid has ended that could still bring a row into the queue. One
+-- that writes elsewhere for hours is no reason to wait: a row to come needs a lock on the queue's table.
+create or replace function public.rag_all_ended_before(p_xid bigint) returns boolean
+language plpgsql volatile set search_path = '' as $$
+begin
+  if pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint >= p_xid then
+    return true;
+  end if;
+  return not exists (
+    select 1 from pg_catalog.pg_locks t
+    join pg_catalog.pg_locks x on x.virtualtransaction = t.virtualtransaction
+    where t.locktype = 'relation' and t.relation = 'public.rag_ingestion_queue'::regclass
+      and t.mode = 'RowExclusiveLock' and x.locktype = 'transactionid' and x.mode = 'ExclusiveLock'
+      and t.pid <> pg_catalog.pg_backend_pid()
+      and pg_catalog.age(x.transactionid) > pg_catalog.age((p_xid % 4294967296)::text::xid));
+end $$;
+
+-- Called by a claim, before it takes anything: raises the floors, at most every tenth of a second.
+-- Under an old open snapshot the index keeps the entry of every job that was ready since, and a scan from the
+-- start walks them all (100,000: 16 ms a claim, and as much an empty poll). Hence claims begin at a floor.
+-- That no ready row lies below it is known in two steps. First the clocks are noted as marks, then the first xid
+-- not yet given. A row that is still to be seen below a mark was placed before its clock stood there, and its
+-- transaction had its xid by then (rag_place_row): it is one of those that were running. When all of them have
+-- ended, what they left is visible, and the floor is the lower of the mark and the lowest ready row. Whatever
+-- becomes ready later is placed at or above the clock. Call this before the transaction takes a row: what is
+-- taken by one that rolls back would be ready again below the floor.
+create or replace function public.rag_raise_floors() returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_now bigint := public.rag_milliseconds(clock_timestamp());
+  v_xid bigint := public.rag_cell('public.rag_queue_mark_xid');
+  v_ended boolean;
+  v_check boolean;
+  v_floor bigint;
+  v_mark bigint;
+  v_lowest bigint;
+begin
+  -- Held until we commit: nobody else raises meanwhile. Who does not get it goes on without.
+  if not pg_catalog.pg_try_advisory_xact_lock(7243, 1) then
+    return;
+  end if;
+  perform pg_catalog.setval('public.rag_queue_marked_at', v_now);
+  -- Insurance against what marks cannot know (a restored dump, a clock set back): now and then the whole index is
+  -- looked at, and a floor that is too high is lowered.
+  v_check := v_now - public.rag_cell('public.rag_queue_checked_at') not between 0 and 30000;
+  if v_check then
+    perform pg_catalog.setval('public.rag_queue_checked_at', v_now);
+  end if;
+  v_ended := v_xid <= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint
+    and public.rag_all_ended_before(v_xid);
+  if v_ended or v_check then
+    for v_lane in 0..10 loop
+      v_floor := public.rag_cell(('public.rag_queue_floor_' || v_lane)::regclass);
+      v_mark := public.rag_cell(('public.rag_queue_mark_' || v_lane)::regclass);
+      continue when v_mark <= v_floor and not v_check;
+      v_lowest := public.rag_lowest_place(v_lane, case when v_check then 0 else v_floor end);
+      if v_check and v_lowest < v_floor then
+        perform pg_catalog.setval(('public.rag_queue_floor_' || v_lane)::regclass, greatest(v_lowest, 1));
+      elsif v_ended and least(v_mark, v_lowest) > v_floor then
+        perform pg_catalog.setval(('public.rag_queue_floor_' || v_lane)::regclass, least(v_mark, v_lowest));
+      end if;
+    end loop;
+  end if;
+  -- An xid from before a restore lies in the future; it is noted anew.
+  if v_ended or v_xid > pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint then
+    for v_lane in 0..9 loop
+      v_mark := public.rag_cell(('public.rag_queue_clock_' || v_lane)::regclass);
+      if v_mark > public.rag_cell(('public.rag_queue_mark_' || v_lane)::regclass) then
+        perform pg_catalog.setval(('public.rag_queue_mark_' || v_lane)::regclass, v_mark);
+      end if;
+    end loop;
+    perform pg_catalog.setval('public.rag_queue_mark_10', v_now);
+    -- After the marks, in a statement of its own: a later xid is only more careful.
+    perform pg_catalog.setval('public.rag_queue_mark_xid',
+      pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint);
+  end if;
+end $$;
+
+-- Notes how far a priority has come. Under a lock, for the clock must never go back; who does not get it leaves
+-- that to the next claim.
+create or replace function public.rag_raise_clock(p_priority smallint, p_position bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_clock regclass := ('public.rag_queue_clock_' || p_priority)::regclass;
+begin
+  if public.rag_cell(v_clock) < p_position and pg_catalog.pg_try_advisory_xact_lock(7244, p_priority)
+    and public.rag_cell(v_clock) < p_position then
+    perform pg_catalog.setval(v_clock, p_position);
+  end if;
+end $$;
+
+-- Delayed rows that are due become ready.
+create or replace function public.rag_promote_due(p_floor bigint, p_limit integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_due tid[];
+begin
+  select array_agg(d.place) into v_due from (
+    select q.ctid as place from public.rag_ingestion_queue q
+    where q.status = 'queued' and q.position is null and q.run_at <= now()
+      and q.run_at >= to_timestamp(p_floor / 1000.0)
+    order by q.run_at limit p_limit
+    for update skip locked) d;
+  if v_due is not null then
+    update public.rag_ingestion_queue q
+    set (position, waits_for) = (select p.position, p.waits_for from public.rag_place_row(q) p)
+    where q.ctid = any (v_due);
+  end if;
+end $$;
+
+-- Rows that had to wait and need not any more become ready again, at or above the clock.
+create or replace function public.rag_readmit() returns void
+language plpgsql set search_path = '' as $$
+begin
+  if exists (select 1 from public.rag_ingestion_queue q where q.status = 'queued' and q.waits_for = 'document') then
+    update public.rag_ingestion_queue q
+    set waits_for = null,
+        position = greatest(q.position, public.rag_cell(('public.rag_queue_clock_' || q.priority)::regclass))
+    where q.ctid = any (array(
+      select w.ctid from public.rag_ingestion_queue w
+      where w.status = 'queued' and w.waits_for = 'document'
+        and not exists (select 1 from public.rag_ingestion_queue o where o.document_id = w.document_id
+          and o.status = 'processing' and o.kind = 'document')
+      limit 100 for update skip locked));
+  end if;
+  if exists (select 1 from public.rag_ingestion_queue q
+    where q.status = 'queued' and q.waits_for in ('cap', 'pause')) then
+    update public.rag_ingestion_queue q
+    set waits_for = null,
+        position = greatest(q.position, public.rag_cell(('public.rag_queue_clock_' || q.priority)::regclass))
+    where q.ctid = any (array(
+      -- Its next rows, as many as may run beside those at work; the claim itself heeds the cap exactly.
+      select r.place from (
+        with recursive tenants as (
+          (select w.tenant_id from public.rag_ingestion_queue w
+            where w.status = 'queued' and w.waits_for in ('cap', 'pause') order by w.tenant_id limit 1)
+          union all
+          select (select w.tenant_id from public.rag_ingestion_queue w
+            where w.status = 'queued' and w.waits_for in ('cap', 'pause') and w.tenant_id > n.tenant_id
+            order by w.tenant_id limit 1)
+          from tenants n where n.tenant_id is not null)
+        select n.tenant_id from tenants n where n.tenant_id is not null
+          and not exists (select 1 from public.rag_pauses p where p.scope = 'tenant' and p.name = n.tenant_id)
+        order by random() limit 200) n
+      left join public.rag_tenants t on t.tenant_id = n.tenant_id
+      cross join lateral (
+        select w.ctid as place from public.rag_ingestion_queue w
+        where w.status = 'queued' and w.waits_for in ('cap', 'pause') and w.tenant_id = n.tenant_id
+        order by w.priority desc, w.position
+        limit greatest(0, coalesce(t.max_jobs, 1000) - (
+          select count(*) from (
+            select 1 from public.rag_ingestion_queue a where a.tenant_id = n.tenant_id and a.status = 'processing'
+            union all
+            select 1 from public.rag_ingestion_queue a where a.tenant_id = n.tenant_id and a.status = 'queued'
+              and a.position is not null and a.waits_for is null) c))
+        for update skip locked) r));
+  end if;
+end $$;
+
+-- Of the rows that a claim has locked, those whose tenants may have more at work; the others are set aside.
+-- Exact: the jobs of a capped tenant are counted under a lock that is held until the claim is visible. It is
+-- tried, never waited for; the rows of a tenant that somebody else is counting are left for the next claim.
+create or replace function public.rag_heed_limits(p_places tid[]) returns tid[]
+language plpgsql set search_path = '' as $$
+declare
+  v_tenants text[];
+  v_counted text[];
+  v_allowed tid[];
+begin
+  select array_agg(distinct q.tenant_id) into v_tenants
+  from public.rag_ingestion_queue q where q.ctid = any (p_places);
+  with capped as materialized (
+    select t.tenant_id from public.rag_tenants t where t.tenant_id = any (v_tenants) and t.max_jobs is not null)
+  select array_agg(c.tenant_id) into v_counted from capped c
+  where pg_catalog.pg_try_advisory_xact_lock(7245, hashtext(c.tenant_id));
+
+  -- A statement of its own: its snapshot is younger than the locks.
+  with met as materialized (
+    select q.ctid as place, q.tenant_id,
+      row_number() over (partition by q.tenant_id order by q.priority desc, q.position) as place_in_tenant
+    from public.rag_ingestion_queue q where q.ctid = any (p_places)
+  ), room as materialized (
+    select n.tenant_id, exists (select 1 from public.rag_pauses p where p.scope = 'tenant' and p.name = n.tenant_id)
+      as paused,
+      case when t.max_jobs is null then 1000000000
+        when n.tenant_id = any (v_counted) then t.max_jobs - (
+          select count(*) from (select 1 from public.rag_ingestion_queue w
+            where w.status = 'processing' and w.tenant_id = n.tenant_id limit t.max_jobs) c)
+      end as jobs
+    from unnest(v_tenants) n (tenant_id)
+    left join public.rag_tenants t on t.tenant_id = n.tenant_id
+  ), set_aside as (
+    update public.rag_ingestion_queue q set waits_for = case when r.paused then 'pause' else 'cap' end
+    from met m join room r on r.tenant_id = m.tenant_id
+    where q.ctid = m.place and (r.paused or m.place_in_tenant > r.jobs)
+  )
+  select coalesce(array_agg(m.place), '{}') into v_allowed
+  from met m join room r on r.tenant_id = m.tenant_id
+  where not r.paused and m.place_in_tenant <= r.jobs;
+  return v_allowed;
+end $$;
+
+-- A document as a claim hands it over.
+create or replace function public.rag_document_json(p_document public.rag_documents) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object(
+    'id', (p_document).id, 'tenant_id', (p_document).tenant_id, 'user_id', (p_document).user_id,
+    'collection', (p_document).collection, 'title', (p_document).title,
+    'source_uri', (p_document).source_uri, 'kind', (p_document).kind, 'version', (p_document).version,
+    'media_type', (p_document).media_type, 'tags', to_jsonb((p_document).tags),
+    'metadata', (p_document).metadata, 'live_generation', (p_document).live_generation)
+$$;
+
+-- queued -> processing for up to p_slots ready rows of these kinds: the higher priority first, then by position.
+-- Answers them as rag_claim_jobs does; null when there is none.
+-- Raises unique_violation when two rows of one document meet.
+create or replace function public.rag_take_ready(
+  p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer) returns json
+language plpgsql set search_path = '' as $$
+declare
+  v_floors bigint[] := array[
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_0'), 0),
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_1'), 0),
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_2'), 0),
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_3'), 0),
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_4'), 0),
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_5'), 0),
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_6'), 0),
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_7'), 0),
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_8'), 0),
+    coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_9'), 0)];
+  v_limited boolean := exists (select 1 from public.rag_tenants t where t.max_jobs is not null)
+    or exists (select 1 from public.rag_pauses p where p.scope = 'tenant');
+  v_places tid[];
+  v_allowed tid[];
+  v_jobs json;
+  v_priorities smallint[];
+  v_tops bigint[];
+begin
+  -- More than once only when all that was met had to be set aside: a backlog of a tenant at its cap.
+  for v_round in 1..20 loop
+    select array_agg(r.place) into v_places from (
+      select l.place from generate_series(9, 0, -1) as lane (priority)
+      cross join lateral (
+        select q.ctid as place from public.rag_ingestion_queue q
+        where q.status = 'queued' and q.position is not null and q.waits_for is null
+          and q.priority = lane.priority::smallint and q.position >= v_floors[lane.priority + 1]
+          and q.kind = any (p_kinds)
+        order by q.position limit p_slots
+        for update skip locked) l
+      limit p_slots) r;
+    if v_places is null then
+      return null;
+    end if;
+    exit when not v_limited;
+    v_allowed := public.rag_heed_limits(v_places);
+    exit when v_allowed <> '{}';
+  end loop;
+  if v_limited then
+    v_places := v_allowed;
+  end if;
+
+  with taken as (
+    update public.rag_ingestion_queue q
+    set status = 'processing', worker_id = p_worker, attempts = q.attempts + 1,
+        lease_token = nextval('public.rag_lease_tokens'),
+        lease_expires_at = now() + make_interval(secs => p_lease_seconds),
+        stage = null, started_at = coalesce(q.started_at, now()), updated_at = now()
+    where q.ctid = any (v_places)
+    returning q.id, q.lease_token, q.kind, q.tenant_id, q.attempts, q.max_attempts, q.document_id, q.priority,
+      q.position
+  ), tops as (
+    select t.priority, max(t.position) as position from taken t group by t.priority)
+  select (
+      select json_agg(json_build_object(
+        'job_id', t.id, 'lease_token', t.lease_token::text, 'kind', t.kind, 'tenant_id', t.tenant_id,
+        'attempt', t.attempts, 'max_attempts', t.max_attempts,
+        'document', (
+          -- Written out: a function of ours would not be inlined, and costs 10 us a row.
+          select json_build_object(
+            'id', d.id, 'tenant_id', d.tenant_id, 'user_id', d.user_id, 'collection', d.collection,
+            'title', d.title, 'source_uri', d.source_uri, 'kind', d.kind, 'version', d.version,
+            'media_type', d.media_type, 'tags', d.tags, 'metadata', d.metadata,
+            'live_generation', d.live_generation)
+          from public.rag_documents d where d.id = t.document_id))
+        order by t.priority desc, t.position)
+      from taken t),
+    (select array_agg(o.priority) from tops o), (select array_agg(o.position) from tops o)
+  into v_jobs, v_priorities, v_tops;
+  for v_place in 1..coalesce(array_length(v_tops, 1), 0) loop
+    perform public.rag_raise_clock(v_priorities[v_place], v_tops[v_place]);
+  end loop;
+  return v_jobs;
+end $$;
+
+-- As rag_take_ready, also when two rows of one document meet: both were inserted at the same moment, or the one
+-- became ready while the other was being claimed. Rare.
+create or replace function public.rag_take_in_peace(
+  p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer) returns json
+language plpgsql set search_path = '' as $$
+declare
+  v_jobs jsonb := '[]';
+  v_job json;
+  v_set_aside integer;
+begin
+  begin
+    return public.rag_take_ready(p_worker, p_slots, p_kinds, p_lease_seconds);
+  exception when unique_violation then
+    null;
+  end;
+  -- One by one, and aside with those whose document is at work.
+  for v_turn in 1..2 * p_slots loop
+    begin
+      v_job := public.rag_take_ready(p_worker, 1, p_kinds, p_lease_seconds);
+      exit when v_job is null;
+      v_jobs := v_jobs || v_job::jsonb;
+    exception when unique_violation then
+      with behind as (
+        update public.rag_ingestion_queue q set waits_for = 'document'
+        where q.ctid = any (array(
+          select r.ctid from public.rag_ingestion_queue r
+          join public.rag_ingestion_queue w on w.document_id = r.document_id and w.status = 'processing'
+            and w.kind = 'document'
+          where r.status = 'queued' and r.position is not null and r.waits_for is null and r.kind = 'document'
+          limit 100 for update of r skip locked))
+        returning 1)
+      select count(*) into v_set_aside from behind;
+      exit when v_set_aside = 0;
+    end;
+    exit when jsonb_array_length(v_jobs) >= p_slots;
+  end loop;
+  return nullif(v_jobs::text, '[]')::json;
+end $$;
+
+-- Called by every worker that has a free slot or something to settle; one round trip for all of it.
+-- p_settled: [{job_id, lease_token, transition, chunks, segments, error_code, error_detail, delay_seconds}], see
+-- rag_settle_jobs. p_holds: how many other jobs the worker has at work. p_listens: the channel this worker listens on, null for none. p_reap: look for jobs of workers
+-- that disappeared when it is time (false while the caller itself has just been cut off).
+-- Answers an object with what there is to tell, so that an idle poll is a few bytes: settled (one answer an item,
+-- in order), jobs (as rag_claim_jobs), reaped {requeued, failed}, watch (true while a worker with a session lock
+-- other than the caller has jobs).
+create or replace function public.rag_settle_and_claim(
+  p_worker text, p_settled json, p_slots integer, p_kinds text[], p_lease_seconds integer,
+  p_holds integer default 0, p_listens text default null, p_reap boolean default true) returns json
+language plpgsql set search_path = '' as $$
+declare
+  v_slots integer := least(p_slots, 1000);
+  v_kinds text[] := p_kinds;
+  v_settled json;
+  v_jobs json;
+  v_reaped json;
+  v_watch json;
+  v_known integer;
+begin
+  if public.rag_milliseconds(clock_timestamp()) - public.rag_cell('public.rag_queue_marked_at')
+    not between 0 and 100 then
+    perform public.rag_raise_floors();
+  end if;
+  if json_array_length(p_settled) > 0 then
+    v_settled := public.rag_settle_jobs(p_settled);
+  end if;
+  v_known := public.rag_tell_alive(p_worker, p_lease_seconds, p_kinds, p_listens, p_holds);
+  if p_reap then
+    v_reaped := public.rag_reap_when_due(p_lease_seconds);
+    if public.rag_others_to_watch(p_worker) then
+      v_watch := 'true';
+    end if;
+  end if;
+  if v_slots > 0 then
+    if exists (select 1 from public.rag_pauses p where p.scope <> 'tenant') then
+      v_kinds := array(select k.kind from unnest(p_kinds) k (kind)
+        where not exists (select 1 from public.rag_pauses p
+          where p.scope = 'all' or p.scope = 'kind' and p.name = k.kind));
+    end if;
+    perform public.rag_promote_due(public.rag_cell('public.rag_queue_floor_10'), greatest(v_slots, 100));
+    perform public.rag_readmit();
+    v_jobs := public.rag_take_in_peace(p_worker, v_slots, v_kinds, p_lease_seconds);
+    if v_jobs is not null and v_known = 0 then
+      -- Others learn at once that there is something to watch; that there is not any more, with the next renewal.
+      update public.rag_workers w set jobs = json_array_length(v_jobs) where w.worker_id = p_worker;
+    end if;
+  end if;
+  return (
+    select coalesce(json_object_agg(a.name, a.value), '{}')
+    from (values ('settled', v_settled), ('jobs', v_jobs), ('reaped', v_reaped), ('watch', v_watch))
+      as a (name, value)
+    where a.value is not null);
+end $$;
+
+-- Called by a worker with free slots. queued -> processing.
+-- Answers an array of {job_id, lease_token, kind, tenant_id, attempt, max_attempts, document}.
+create or replace function public.rag_claim_jobs(
+  p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer) returns json
+language sql volatile set search_path = '' as $$
+  select coalesce(
+    public.rag_settle_and_claim(p_worker, '[]', p_slots, p_kinds, p_lease_seconds, 0, null, false) -> 'jobs', '[]')
+$$;
+
