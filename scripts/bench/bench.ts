@@ -4,21 +4,25 @@ import { parseArgs } from "node:util";
 import type { BenchOptions, Figure, Report } from "./figure.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchMemory } from "./memory.ts";
+import { benchPickup } from "./pickup.ts";
 import { benchQueue } from "./queue.ts";
 
 const benches: Readonly<Record<string, (report: Report, options: BenchOptions) => Promise<void>>> = {
   ingest: benchIngest,
   memory: benchMemory,
+  pickup: benchPickup,
   queue: benchQueue,
 };
 
-const usage = `usage: npm run bench -- NAME [--json] [--rounds N] [--jobs N]
+const usage = `usage: npm run bench -- NAME [--json] [--rounds N] [--jobs N] [--only CONTESTANT]
   ingest   documents/s, chunks/s, peak memory and the share of the ideal, with a provider of fixed latency
   memory   growth of a worker's memory with a 100 MB text file and a long PDF
+  pickup   from a job's insert to the start of its handler, when idle, with each wake-up bus, beside the peers
   queue    trivial jobs a second beside graphile-worker and pg-boss, row versions and transactions a job
 Needs DATABASE_URL (a Postgres with pgvector on which databases may be created); ingest measures the embedded
 database too. RAG_CORPUS_DIR names a folder of documents (default: the demo's samples).
---rounds and --jobs change the queue's benches: how often each is run in turn, and with how many jobs.
+--rounds and --jobs change the queue's benches: how often each is run in turn, and with how many jobs;
+--only runs the contestants alone whose name contains the word.
 `;
 
 const { values, positionals } = parseArgs({
@@ -28,6 +32,7 @@ const { values, positionals } = parseArgs({
     help: { type: "boolean", default: false },
     rounds: { type: "string" },
     jobs: { type: "string" },
+    only: { type: "string" },
   },
 });
 const bench = benches[positionals[0] ?? ""];
@@ -40,7 +45,7 @@ if (bench === undefined || values.help || Object.values(numbers).some(Number.isN
     (figure) => {
       process.stdout.write(values.json ? `${JSON.stringify(figure)}\n` : tableRow(figure));
     },
-    { ...numbers, progress: (line) => process.stderr.write(`${line}\n`) },
+    { ...numbers, only: values.only ?? null, progress: (line) => process.stderr.write(`${line}\n`) },
   );
 }
 

@@ -16,6 +16,14 @@ export type Report = (figure: Figure) => void;
 export type BenchOptions = {
   readonly rounds: number | null;
   readonly jobs: number | null;
+  /** Contestants whose names contain it; null for all. */
+  readonly only: string | null;
   /** A line for whoever watches, on stderr. */
   readonly progress: (line: string) => void;
 };
+
+/** Those that are asked for. */
+export const asked = <Entry extends { readonly name: string }>(
+  entries: readonly Entry[],
+  options: BenchOptions,
+): readonly Entry[] => entries.filter((entry) => entry.name.includes(options.only ?? ""));

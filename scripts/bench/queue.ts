@@ -9,7 +9,7 @@ import { graphile } from "./contestants/graphile.ts";
 import { ours } from "./contestants/ours.ts";
 import { median, medianRatio } from "./contestants/quantiles.ts";
 import { drain, secondsOf } from "./contestants/running.ts";
-import type { BenchOptions, Report } from "./figure.ts";
+import { asked, type BenchOptions, type Report } from "./figure.ts";
 
 const JOBS = 20_000;
 const ROUNDS = 3;
@@ -32,7 +32,7 @@ export async function benchQueue(report: Report, options: BenchOptions): Promise
   for (let round = 1; round <= rounds; round += 1) {
     for (const fetch of FETCHES) {
       for (const processes of PROCESSES) {
-        for (const contestant of CONTESTANTS) {
+        for (const contestant of asked(CONTESTANTS, options)) {
           const name = caseOf(fetch, processes);
           const jobs = Math.ceil((options.jobs ?? JOBS) / (fetch === 1 ? SLOWER : 1));
           const run = await runOnce(contestant, jobs, fetch, processes);
@@ -80,6 +80,7 @@ function tell(runs: Runs, name: string, report: Report): void {
   const of = (contestant: Contestant) => runs.get(keyOf(name, contestant)) ?? [];
   for (const contestant of CONTESTANTS) {
     const mine = of(contestant);
+    if (mine.length === 0) continue;
     const figure = { bench: "queue", case: name, contestant: contestant.name };
     const middle = (value: (run: Run) => number) => median(mine.map(value));
     report({ ...figure, metric: "jobs/s", value: middle((run) => run.jobsASecond), unit: "1/s" });
@@ -96,6 +97,7 @@ function tell(runs: Runs, name: string, report: Report): void {
     report({ ...figure, metric: "transactions/job", value: transactions, unit: "" });
   }
   for (const peer of [graphile, boss]) {
+    if (of(peer).length === 0 || of(ours).length === 0) continue;
     const ratio = medianRatio(
       of(ours).map((run) => run.jobsASecond),
       of(peer).map((run) => run.jobsASecond),

@@ -27,7 +27,7 @@ async function work(boss: PgBoss, part: Part, clock: DrainClock): Promise<void> 
   const empty = watchStatements(boss, clock);
   await boss.work<Payload>(
     QUEUE,
-    { batchSize: fetch, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 },
+    { batchSize: fetch, localConcurrency: 2, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 },
     async (jobs) => {
       if (tellStarts) for (const job of jobs) part.started(job.data.tenant, monotonicMs());
       clock.ran(jobs.length);

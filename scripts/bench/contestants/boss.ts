@@ -17,7 +17,6 @@ export const openBoss = (url: string, more: { readonly useListenNotify?: boolean
 export const boss: Contestant = {
   name: "pg-boss",
   program: new URL("./boss-process.ts", import.meta.url),
-  schema: "pgboss",
   async install(url) {
     const installer = openBoss(url);
     await installer.start();
@@ -44,5 +43,17 @@ export const boss: Contestant = {
       );
     }
     return fill.jobs;
+  },
+  async openEnqueuer(url, upcoming) {
+    const tenants = [...upcoming.tenants];
+    const sender = openBoss(url);
+    await sender.start();
+    await sender.getQueue(QUEUE);
+    return {
+      async next() {
+        await sender.send(QUEUE, { tenant: tenants.shift() ?? "default" });
+      },
+      close: () => sender.stop({ graceful: false }),
+    };
   },
 };

@@ -2,6 +2,7 @@
 // no finished rows to put beside the waiting ones.
 import { runMigrations } from "graphile-worker";
 import type { Contestant } from "./contestant.ts";
+import { openSqlEnqueuer } from "./enqueue.ts";
 import { withSession } from "./fresh-database.ts";
 import { silentLogger } from "./graphile-settings.ts";
 
@@ -10,7 +11,6 @@ const ROWS_A_STATEMENT = 20_000;
 export const graphile: Contestant = {
   name: "graphile-worker",
   program: new URL("./graphile-process.ts", import.meta.url),
-  schema: "graphile_worker",
   async install(url) {
     await runMigrations({ connectionString: url, logger: silentLogger });
   },
@@ -31,5 +31,12 @@ export const graphile: Contestant = {
       }
     });
     return fill.jobs;
+  },
+  async openEnqueuer(url, upcoming) {
+    return openSqlEnqueuer(
+      url,
+      "select graphile_worker.add_job('document', json_build_object('tenant', $1::text))",
+      upcoming.tenants,
+    );
   },
 };

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { migrate } from "../../../worker/database/migrate.ts";
 import type { SqlSession } from "../../../worker/database/sql-session.ts";
 import type { Contestant, Fill } from "./contestant.ts";
+import { openSqlEnqueuer } from "./enqueue.ts";
 import { withSession } from "./fresh-database.ts";
 
 // One statement of more rows keeps the server busy without a word for longer than anybody wants to wait.
@@ -13,7 +14,6 @@ const FINISHED_A_DOCUMENT = 100;
 export const ours: Contestant = {
   name: "ours",
   program: new URL("./ours-process.ts", import.meta.url),
-  schema: "public",
   async install(url) {
     await withSession(url, (session) => migrate(session));
   },
@@ -24,6 +24,18 @@ export const ours: Contestant = {
       }
     });
     return fill.jobs;
+  },
+  async openEnqueuer(url, upcoming) {
+    const documents = await withSession(url, (session) =>
+      session.query(
+        `insert into public.rag_documents (tenant_id, title, source_uri, media_type)
+         select tenant, 'Document', 'inline:upcoming', 'text/plain' from unnest($1::text[]) tenant
+         returning id`,
+        [upcoming.tenants],
+      ),
+    );
+    const ids = documents.map((document) => String(document.id));
+    return openSqlEnqueuer(url, "insert into public.rag_ingestion_queue (document_id) values ($1)", ids);
   },
 };
 
