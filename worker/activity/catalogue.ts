@@ -17,6 +17,11 @@ export type Events = {
   "worker.stopped": { released: number; seconds: number };
   "database.lost": { code: string; advice: string };
   "database.regained": { afterMs: number };
+  "bus.connected": { bus: string };
+  "bus.lost": { bus: string; code: string; advice: string };
+  "bus.regained": { bus: string; afterMs: number };
+  /** A trial notification did not arrive: no hint will. */
+  "bus.deaf": { bus: string; code: string; advice: string };
   "leases.kept": { held: number; lost: number };
   "leases.late": { lateMs: number };
   "keeper.died": { thrown: string };

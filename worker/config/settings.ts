@@ -80,6 +80,22 @@ export const settings = {
     says: "No new claim above this RSS.",
   }),
 
+  // Wake-ups
+  wakeBus: choice("RAG_WAKE_BUS", ["auto", "redis", "nats", "postgres", "silent"], {
+    fallback: "auto",
+    says: "Who tells the worker of new jobs, beside polling. auto: Redis when its URL is set, else NATS when its URL is set, else LISTEN on DATABASE_URL when a trial notification arrives.",
+  }),
+  listenChannel: text("RAG_LISTEN_CHANNEL", {
+    fallback: "rag_jobs",
+    says: "Channel of LISTEN.",
+  }),
+  redisUrl: address("REDIS_URL", ["redis", "rediss"], {
+    says: "Redis for wake-ups, on the channel parse_jobs.",
+  }),
+  natsUrl: address("NATS_URL", ["nats", "tls"], {
+    says: "NATS for wake-ups, on the subject parse_jobs. A user name without a password is a token.",
+  }),
+
   // Originals
   documentRoot: text("RAG_DOCUMENT_ROOT", {
     fallback: null,

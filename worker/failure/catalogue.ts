@@ -270,6 +270,23 @@ export const catalogue = {
     "rag_documents has no row for this job's document_id.",
   ),
 
+  // Wake-ups. They are about no job: the next look at the queue finds it, and the bus is tried again.
+  "wake.unreachable": entry(
+    "transient",
+    "The wake-up server cannot be reached. The queue is looked at every few seconds meanwhile.",
+    "No connection to REDIS_URL or NATS_URL, or to the database for LISTEN. It is tried again every few seconds.",
+  ),
+  "wake.denied": entry(
+    "transient",
+    "The wake-up server refused the user name or password, or the channel. The queue is looked at every few seconds meanwhile.",
+    "Check the credentials in REDIS_URL or NATS_URL, and whether they may subscribe to parse_jobs.",
+  ),
+  "wake.deaf": entry(
+    "transient",
+    "The database's notifications do not arrive here. The queue is looked at now and then instead.",
+    "LISTEN needs a session of its own: give DATABASE_URL a direct or session-pooled address, or set REDIS_URL or NATS_URL.",
+  ),
+
   // The process
   "worker.stopping": entry(
     "stopping",

@@ -146,14 +146,10 @@ describe("redaction", () => {
     const environment = Object.fromEntries(
       Object.values(settings)
         .filter((setting) => setting.secret)
-        .map(({ names: [name] }) => [
-          name,
-          name === "DATABASE_URL"
-            ? `postgres://user:canary-${name}@host/db`
-            : name.endsWith("_URL")
-              ? `https://user:canary-${name}@host/v1`
-              : `canary-${name}`,
-        ]),
+        .map(({ names: [name], accepts }) => {
+          const [, scheme] = /^(\w+) (?:or \w+ )?address$/.exec(accepts) ?? [];
+          return [name, scheme ? `${scheme}://user:canary-${name}@host/v1` : `canary-${name}`];
+        }),
     );
     expect(Object.keys(environment).length).toBeGreaterThan(5);
     const { log, text } = openWorld({ secrets: secretsOf(readConfig(environment)) });

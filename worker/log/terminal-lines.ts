@@ -57,6 +57,9 @@ export function openTerminalLines(): TellTerminal {
       `stopped after ${inWords(facts.seconds * 1000)}  ${count(facts.released, "job")} released`,
     "database.lost": (facts) => `database lost: ${facts.code}: ${facts.advice}`,
     "database.regained": (facts) => `database is back after ${inWords(facts.afterMs)}`,
+    "bus.lost": (facts) => `no wake-ups from ${facts.bus}: ${facts.advice}`,
+    "bus.regained": (facts) => `wake-ups from ${facts.bus} are back after ${inWords(facts.afterMs)}`,
+    "bus.deaf": (facts) => `no wake-ups from ${facts.bus}: ${facts.advice}`,
   };
 
   return (name, facts) => {
