@@ -19,7 +19,8 @@ export type WorkerProcess = {
 };
 
 export type WorkerSetting = {
-  readonly databaseUrl: string;
+  /** null: the environment says where the database is. */
+  readonly databaseUrl: string | null;
   readonly embeddingUrl: string;
   readonly id: string;
   readonly arguments?: readonly string[];
@@ -46,7 +47,7 @@ export function startWorkerProcess(setting: WorkerSetting): WorkerProcess {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       ...raceSettings,
-      DATABASE_URL: setting.databaseUrl,
+      ...(setting.databaseUrl === null ? {} : { DATABASE_URL: setting.databaseUrl }),
       OPENAI_BASE_URL: setting.embeddingUrl,
       RAG_WORKER_ID: setting.id,
       ...setting.environment,

@@ -1,0 +1,181 @@
+// A run of the fault suite: real workers under a workload, faults by plan, and the checker's word at the end.
+import type postgres from "postgres";
+import { sleep } from "../../../timing/durations.ts";
+import { startEmbeddingServer } from "../../stand-ins/embedding-server.ts";
+import { check } from "./check.ts";
+import { type Fleet, startFleet } from "./fleet.ts";
+import { type History, readHistory } from "./history.ts";
+import { inject } from "./inject.ts";
+import { type Outcome, readOutcome } from "./outcome.ts";
+import type { OwnPostgres } from "./own-postgres.ts";
+import { patiently } from "./patience.ts";
+import { type Fault, type FaultKind, type Lane, type Plan, WORKERS } from "./plan.ts";
+import { POISON } from "./texts.ts";
+import { digestsOf, openRunDatabase } from "./undisturbed.ts";
+import type { Violation } from "./violation.ts";
+import { startWorkload, type Uploaded, type Workload } from "./workload.ts";
+
+export const LEASE_SECONDS = 2;
+const BACKLOG = 24;
+const UPLOAD_PAUSE_MS = 150;
+const QUIET_MS = 120_000;
+
+/** The settings of a run's workers, beside `raceSettings`. */
+export const settings: Readonly<Record<string, string>> = {
+  RAG_LEASE_SECONDS: String(LEASE_SECONDS),
+  RAG_JOB_CONCURRENCY: "4",
+  RAG_GRACE_SECONDS: "4",
+  // Small requests to a slow provider: jobs live long enough to be hit in mid-run.
+  RAG_EMBEDDING_BATCH: "4",
+  RAG_EMBEDDING_CONCURRENCY: "2",
+  RAG_POOL_TIMEOUT_SECONDS: "5",
+};
+
+export type Injected = {
+  readonly fault: Fault;
+  /** Milliseconds since 1970, as the history's. */
+  readonly from: number;
+  readonly to: number;
+};
+
+export type RunResult = {
+  readonly injected: readonly Injected[];
+  readonly violations: readonly Violation[];
+  /** Workers that ended though nobody told them to, and exit codes that were not 0 at the end. */
+  readonly troubles: readonly string[];
+  readonly history: History;
+  readonly outcome: Outcome;
+  readonly seconds: number;
+};
+
+export type Progress = {
+  readonly injected: number;
+  readonly planned: number;
+  readonly uploads: number;
+  readonly phase: "faults" | "quiet" | "undisturbed";
+};
+
+export async function runFaults(
+  plan: Plan,
+  own: OwnPostgres,
+  tell: (progress: Progress) => void = () => {},
+): Promise<RunResult> {
+  const startedAt = performance.now();
+  const database = await openRunDatabase(own);
+  const { sql } = database;
+  const embedding = await startEmbeddingServer({ dimensions: 8, latencyMs: 400, poison: POISON });
+  let fleet: Fleet | null = null;
+  let workload: Workload | null = null;
+  try {
+    const opened = await startFleet({
+      url: own.url(database.name),
+      pgbouncerUrl: own.pgbouncerUrl(database.name),
+      embeddingUrl: embedding.baseUrl,
+      environment: settings,
+    });
+    fleet = opened;
+    await Promise.all(opened.berths.map((berth) => berth.ready()));
+    const working = startWorkload(sql, { seed: plan.seed, backlog: BACKLOG, pauseMs: UPLOAD_PAUSE_MS });
+    workload = working;
+    const injected: Injected[] = [];
+    const told = (phase: Progress["phase"]) =>
+      tell({
+        injected: injected.length,
+        planned: plan.faults.length,
+        uploads: working.uploads().length,
+        phase,
+      });
+    const ticking = setInterval(() => told("faults"), TELL_MS);
+    await Promise.all(
+      lanes.map((lane) =>
+        runLane(
+          plan.faults.filter((fault) => fault.lane === lane),
+          { sql, fleet: opened, server: own },
+          injected,
+        ),
+      ),
+    ).finally(() => clearInterval(ticking));
+    await working.stop();
+    told("quiet");
+    const noise = await untilQuiet(sql, opened);
+    const codes = await opened.stop();
+    told("undisturbed");
+    const uploads = await withDigests(working.uploads(), own);
+    const history = await readHistory(sql);
+    const outcome = await readOutcome(sql, uploads);
+    return {
+      injected,
+      violations: check(history, outcome, { leaseMs: LEASE_SECONDS * 1000 }),
+      troubles: [
+        ...noise,
+        ...opened.crashes,
+        ...codes.flatMap((code, at) => (code === 0 ? [] : [`worker ${at} ended with ${code} at SIGTERM`])),
+      ],
+      history,
+      outcome,
+      seconds: (performance.now() - startedAt) / 1000,
+    };
+  } finally {
+    await workload?.stop().catch(() => {});
+    await fleet?.close();
+    await embedding.close();
+    await database.close();
+  }
+}
+
+const TELL_MS = 10_000;
+const lanes: readonly Lane[] = [...Array(WORKERS).keys(), "database"] as readonly Lane[];
+
+async function runLane(faults: readonly Fault[], world: Parameters<typeof inject>[1], injected: Injected[]) {
+  for (const fault of faults) {
+    await sleep(fault.afterMs);
+    const from = Date.now();
+    await inject(fault, world);
+    injected.push({ fault, from, to: Date.now() });
+  }
+}
+
+/** Nothing is disturbed any more: every job comes to its end. Delayed ones need not wait for their time. */
+async function untilQuiet(sql: postgres.Sql, fleet: Fleet): Promise<readonly string[]> {
+  for (const berth of fleet.berths) berth.proxy.heal();
+  const until = performance.now() + QUIET_MS;
+  for (;;) {
+    const [row] = await patiently(
+      () => sql`select count(*)::int as jobs from public.rag_ingestion_queue
+        where status in ('queued', 'processing')`,
+    );
+    const left = Number(row?.jobs);
+    if (left === 0) return [];
+    if (performance.now() > until) return [`${left} jobs did not end within ${QUIET_MS / 1000} s of quiet`];
+    await patiently(
+      () =>
+        sql`update public.rag_ingestion_queue set run_at = now() where status = 'queued' and run_at > now()`,
+    );
+    await sleep(500);
+  }
+}
+
+async function withDigests(uploads: readonly Uploaded[], own: OwnPostgres) {
+  const whole = uploads.filter((upload) => upload.fate !== "poison").map((upload) => upload.content);
+  const digests = await digestsOf(whole, own, settings);
+  return uploads.map(({ content, ...upload }) => ({ ...upload, digest: digests.get(content.key) ?? null }));
+}
+
+export type Tally = { readonly kind: FaultKind; readonly injected: number; readonly violations: number };
+
+// What a fault brings about may show a little later.
+const AFTERMATH_MS = 2 * LEASE_SECONDS * 1000;
+
+/** Per kind; a violation counts for each kind that was under way, or just over, when it happened. */
+export function tallyOf(result: RunResult): readonly Tally[] {
+  const kinds = [...new Set(result.injected.map(({ fault }) => fault.kind))].sort();
+  const times = new Map(result.history.map((entry) => [entry.seq, entry.at]));
+  return kinds.map((kind) => {
+    const of = result.injected.filter(({ fault }) => fault.kind === kind);
+    const near = result.violations.filter((violation) => {
+      const at = violation.seq === null ? undefined : times.get(violation.seq);
+      return at === undefined || of.some(({ from, to }) => at >= from && at <= to + AFTERMATH_MS);
+    });
+    return { kind, injected: of.length, violations: near.length };
+  });
+}
