@@ -1,11 +1,12 @@
 // Hints over NATS, on a plain subject: no stream keeps them, for a hint that comes late is worth nothing.
 // No queue group either: every replica is woken, and the database gives the job to one of them.
 import { type ConnectionOptions, connect, errors } from "@nats-io/transport-node";
-import { type BusConnection, busFailure, type Hear, HINT_CHANNEL } from "./wake-bus.ts";
+import type { ServerAddress } from "./server-address.ts";
+import { type Broker, busFailure, type Hear, HINT_CHANNEL } from "./wake-bus.ts";
 
 export type NatsOptions = {
-  /** `nats://user:password@host:port` or `nats://token@host:port`; `tls://` demands TLS. */
-  readonly url: string;
+  /** A user without a password is a token. */
+  readonly address: ServerAddress;
   /** null: only to publish. */
   readonly hear: Hear | null;
 };
@@ -13,15 +14,12 @@ export type NatsOptions = {
 const CONNECT_MS = 5000;
 
 /** Throws `wake.unreachable` or `wake.denied`. */
-export async function connectNats(
-  options: NatsOptions,
-  signal: AbortSignal,
-): Promise<BusConnection & { publish(payload: string): Promise<unknown> }> {
-  const { promise: lost, resolve: lose } = Promise.withResolvers<Awaited<BusConnection["lost"]>>();
+export async function connectNats(options: NatsOptions, signal: AbortSignal): Promise<Broker> {
+  const { promise: lost, resolve: lose } = Promise.withResolvers<Awaited<Broker["lost"]>>();
   const failureOf = (thrown: unknown) => busFailure("nats", thrown, isDenied);
   try {
     signal.throwIfAborted();
-    const connection = await connect(connectionOptions(options.url));
+    const connection = await connect(connectionOptions(options.address));
     void connection.closed().then((thrown) => lose(failureOf(thrown)));
     const { hear } = options;
     try {
@@ -44,8 +42,12 @@ export async function connectNats(
       lost,
       probe: () => connection.flush(),
       async publish(payload) {
-        connection.publish(HINT_CHANNEL, payload);
-        await connection.flush();
+        try {
+          connection.publish(HINT_CHANNEL, payload);
+          await connection.flush();
+        } catch (thrown) {
+          throw failureOf(thrown);
+        }
       },
       close: () => connection.close(),
     };
@@ -54,15 +56,11 @@ export async function connectNats(
   }
 }
 
-/** The library reads no credentials from an address. */
-function connectionOptions(address: string): ConnectionOptions {
-  const url = new URL(address);
-  const user = decodeURIComponent(url.username);
-  const pass = decodeURIComponent(url.password);
+function connectionOptions({ host, port, user, password, tls }: ServerAddress): ConnectionOptions {
   return {
-    servers: url.host,
-    ...(url.protocol === "tls:" && { tls: {} }),
-    ...(user !== "" && (pass === "" ? { token: user } : { user, pass })),
+    servers: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+    ...(tls && { tls: {} }),
+    ...(user !== "" && (password === "" ? { token: user } : { user, pass: password })),
     name: "rag-worker",
     timeout: CONNECT_MS,
     reconnect: false,

@@ -1,15 +1,13 @@
-// Picks the bus and keeps it. The only file that knows which there are.
+// Keeps the bus that the settings mean, and tells what becomes of it.
 import type { Activity } from "../activity/activity.ts";
-import type { Config } from "../config/config.ts";
 import type { OpenSqlLine } from "../document/sql-line.ts";
 import { adviseOperator } from "../failure/describe.ts";
-import { Failure } from "../failure/failure.ts";
+import type { Failure } from "../failure/failure.ts";
 import { sleep } from "../timing/durations.ts";
+import { brokerConnector, chooseBus, type WakeBusConfig } from "./choose-bus.ts";
 import { type HintGate, openHintGate } from "./hint-gate.ts";
 import { stayConnected, type Times } from "./stay-connected.ts";
 import type { ConnectBus, WakeBus, WakeBusName, WakeBusState } from "./wake-bus.ts";
-
-export type WakeBusConfig = Pick<Config, "wakeBus" | "listenChannel" | "redisUrl" | "natsUrl">;
 
 export type WakeBusOptions = WakeBusConfig & {
   readonly activity: Activity;
@@ -21,8 +19,6 @@ export type WakeBusOptions = WakeBusConfig & {
 
 // A server at hand has answered by then; for any other nobody waits.
 const START_MS = 1000;
-// As many bytes of a name as Postgres keeps: a longer one would be cut by LISTEN and refused by NOTIFY.
-const LONGEST_CHANNEL = 63;
 
 /**
  * Calls `onHint`, which must return at once and not throw, whenever a look at the queue may be worth while: for
@@ -30,10 +26,10 @@ const LONGEST_CHANNEL = 63;
  * with or without its server. Throws `config.invalid` for a bus that was asked for and has no address.
  */
 export async function openWakeBus(options: WakeBusOptions, onHint: () => void): Promise<WakeBus> {
-  const name = nameOf(options);
-  if (name === "silent") return SILENT;
+  const name = chooseBus(options, options.openLine !== null);
   const gate = openHintGate(onHint);
   const connect = await connectorOf(name, options, gate);
+  if (connect === null) return SILENT;
   const keeping = keepBus(name, connect, gate, options);
   const waited = new AbortController();
   await Promise.race([keeping.settled, sleep(START_MS, waited.signal)]);
@@ -41,46 +37,15 @@ export async function openWakeBus(options: WakeBusOptions, onHint: () => void): 
   return keeping.bus;
 }
 
-/** Which bus these settings mean; `auto` is the first that has an address. Throws `config.invalid`. */
-function nameOf(options: WakeBusOptions): WakeBusName {
-  const has: Readonly<Record<WakeBusName, boolean>> = {
-    redis: options.redisUrl !== null,
-    nats: options.natsUrl !== null,
-    postgres: options.openLine !== null,
-    silent: true,
-  };
-  const chosen =
-    options.wakeBus === "auto"
-      ? (["redis", "nats", "postgres", "silent"] as const).find((name) => has[name])
-      : options.wakeBus;
-  if (chosen === undefined || !has[chosen]) {
-    const needs = chosen === "redis" ? "REDIS_URL" : chosen === "nats" ? "NATS_URL" : "DATABASE_URL";
-    throw new Failure("config.invalid", { says: `RAG_WAKE_BUS=${chosen} needs ${needs}.` });
-  }
-  if (chosen === "postgres" && Buffer.byteLength(options.listenChannel) > LONGEST_CHANNEL)
-    throw new Failure("config.invalid", {
-      says: `RAG_LISTEN_CHANNEL is longer than ${LONGEST_CHANNEL} bytes.`,
-    });
-  return chosen;
-}
-
-// Imported only here: a worker loads the client of the one bus that it uses.
-async function connectorOf(name: WakeBusName, options: WakeBusOptions, gate: HintGate): Promise<ConnectBus> {
-  const { redisUrl, natsUrl, openLine, listenChannel: channel } = options;
-  const { hear } = gate;
-  if (name === "redis" && redisUrl !== null) {
-    const { connectRedis } = await import("./redis.ts");
-    return (signal) => connectRedis({ url: redisUrl, hear }, signal);
-  }
-  if (name === "nats" && natsUrl !== null) {
-    const { connectNats } = await import("./nats.ts");
-    return (signal) => connectNats({ url: natsUrl, hear }, signal);
-  }
-  if (name === "postgres" && openLine !== null) {
-    const { connectListen } = await import("./postgres-listen.ts");
-    return (signal) => connectListen({ openLine, channel, hear }, signal);
-  }
-  throw new Failure("config.invalid");
+async function connectorOf(
+  name: WakeBusName,
+  options: WakeBusOptions,
+  { hear }: HintGate,
+): Promise<ConnectBus | null> {
+  const { openLine, listenChannel: channel } = options;
+  if (name !== "postgres" || openLine === null) return brokerConnector(name, options, hear);
+  const { connectListen } = await import("./postgres-listen.ts");
+  return (signal) => connectListen({ openLine, channel, hear }, signal);
 }
 
 function keepBus(name: WakeBusName, connect: ConnectBus, gate: HintGate, options: WakeBusOptions) {

@@ -1,11 +1,11 @@
 // Hints over Redis pub/sub. One client for one connection: it subscribes or it publishes, and does not connect
 // again by itself.
 import { createClient } from "@redis/client";
-import { type BusConnection, busFailure, type Hear, HINT_CHANNEL } from "./wake-bus.ts";
+import type { ServerAddress } from "./server-address.ts";
+import { type Broker, busFailure, type Hear, HINT_CHANNEL } from "./wake-bus.ts";
 
 export type RedisOptions = {
-  /** `redis://user:password@host:port`, or `rediss://` for TLS. */
-  readonly url: string;
+  readonly address: ServerAddress;
   /** null: only to publish. */
   readonly hear: Hear | null;
 };
@@ -15,20 +15,20 @@ const CONNECT_MS = 5000;
 const MOST_WAITING = 100;
 
 /** Throws `wake.unreachable` or `wake.denied`. */
-export async function connectRedis(
-  options: RedisOptions,
-  signal: AbortSignal,
-): Promise<BusConnection & { publish(payload: string): Promise<unknown> }> {
-  const { promise: lost, resolve: lose } = Promise.withResolvers<Awaited<BusConnection["lost"]>>();
+export async function connectRedis({ address, hear }: RedisOptions, signal: AbortSignal): Promise<Broker> {
+  const { promise: lost, resolve: lose } = Promise.withResolvers<Awaited<Broker["lost"]>>();
+  const { host, port, user, password, tls } = address;
+  const times = { connectTimeout: CONNECT_MS, reconnectStrategy: false as const };
   const client = createClient({
-    url: options.url,
+    ...(user !== "" && { username: user }),
+    ...(password !== "" && { password }),
     // The second version of the protocol: every server and every stand-in of one speaks it.
     RESP: 2,
     disableClientInfo: true,
     disableOfflineQueue: true,
     maintNotifications: "disabled",
     commandsQueueMaxLength: MOST_WAITING,
-    socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false, signal },
+    socket: tls ? { host, port, ...times, tls } : { host, port, ...times, signal },
   });
   client.on("error", (thrown) => lose(busFailure("redis", thrown, isDenied)));
   client.on("end", () => lose(busFailure("redis", null, isDenied)));
@@ -36,7 +36,7 @@ export async function connectRedis(
   signal.addEventListener("abort", destroy, { once: true });
   try {
     await client.connect();
-    if (options.hear !== null) await client.subscribe(HINT_CHANNEL, options.hear);
+    if (hear !== null) await client.subscribe(HINT_CHANNEL, hear);
   } catch (thrown) {
     destroy();
     throw busFailure("redis", thrown, isDenied);
@@ -46,7 +46,13 @@ export async function connectRedis(
   return {
     lost,
     probe: () => client.ping(),
-    publish: (payload) => client.publish(HINT_CHANNEL, payload),
+    async publish(payload) {
+      try {
+        await client.publish(HINT_CHANNEL, payload);
+      } catch (thrown) {
+        throw busFailure("redis", thrown, isDenied);
+      }
+    },
     async close() {
       destroy();
     },

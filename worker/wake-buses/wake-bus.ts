@@ -41,6 +41,12 @@ export type BusConnection = {
   close(): Promise<void>;
 };
 
+/** A connection over which hints can be sent, too. */
+export type Broker = BusConnection & {
+  /** Resolves when the server has it. Throws a Failure `wake.*`. */
+  publish(payload: string): Promise<void>;
+};
+
 /**
  * Opens one connection. Throws a Failure: `wake.*` or `database.*`. The signal fires when the time is over or the
  * bus is closed; what is opened all the same is closed by the caller.

@@ -4,6 +4,7 @@ import type { Parts } from "../../assemble.ts";
 import { describeFailure } from "../../failure/describe.ts";
 import type { Failure } from "../../failure/failure.ts";
 import type { RunningWorker } from "../../queue/worker-state.ts";
+import { type HintSender, openHintSender } from "../../wake-buses/hint-sender.ts";
 import { hasEnded, type JobRow } from "../job-row.ts";
 import { type EnqueuedFile, enqueueFile, type Labels } from "./enqueue-file.ts";
 import { findFiles, pathFailure } from "./find-files.ts";
@@ -65,9 +66,13 @@ export async function ingestFiles(
   let isAll = false;
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
+  const hints = await openHintSender(parts.config, ({ code, message }) =>
+    parts.log.warn({ code, reason: message }, "workers not woken, they find the jobs at their next look"),
+  );
 
-  const enqueueing = enqueueAll(parts, request, { tally, watcher, enqueued }, both).finally(() => {
+  const enqueueing = enqueueAll(parts, request, { tally, watcher, enqueued, hints }, both).finally(() => {
     isAll = true;
+    return hints.close();
   });
   enqueueing.catch(() => stop.abort());
   if (!request.wait) {
@@ -99,6 +104,7 @@ type Ways = {
   readonly tally: Tally;
   readonly watcher: IngestWatcher;
   readonly enqueued: Map<string, EnqueuedFile>;
+  readonly hints: HintSender;
 };
 
 async function enqueueAll(
@@ -120,7 +126,10 @@ async function enqueueAll(
         found += 1;
         ways.watcher.found(found, false);
         await enqueueFile(value, intake, signal).then(
-          (file) => ways.enqueued.set(file.jobId, file),
+          (file) => {
+            ways.enqueued.set(file.jobId, file);
+            ways.hints.send(file);
+          },
           (thrown: unknown) => {
             if (signal.aborted) return;
             const failure = pathFailure(thrown);
