@@ -1,13 +1,17 @@
 // npm run bench -- NAME: measurements that can be repeated; figures come out as a table or, with --json, one
 // line each: {bench, case, contestant, metric, value, unit, ratio_to}.
 import { parseArgs } from "node:util";
+import { benchFair } from "./fair.ts";
 import type { BenchOptions, Figure, Report } from "./figure.ts";
+import { benchHorizon } from "./horizon.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchMemory } from "./memory.ts";
 import { benchPickup } from "./pickup.ts";
 import { benchQueue } from "./queue.ts";
 
 const benches: Readonly<Record<string, (report: Report, options: BenchOptions) => Promise<void>>> = {
+  fair: benchFair,
+  horizon: benchHorizon,
   ingest: benchIngest,
   memory: benchMemory,
   pickup: benchPickup,
@@ -15,6 +19,8 @@ const benches: Readonly<Record<string, (report: Report, options: BenchOptions) =
 };
 
 const usage = `usage: npm run bench -- NAME [--json] [--rounds N] [--jobs N] [--only CONTESTANT]
+  fair     how long a small tenant waits behind a big one; what caps cost, and whether they hold
+  horizon  the queue under an old open snapshot, beside a million finished rows, beside many delayed ones
   ingest   documents/s, chunks/s, peak memory and the share of the ideal, with a provider of fixed latency
   memory   growth of a worker's memory with a 100 MB text file and a long PDF
   pickup   from a job's insert to the start of its handler, when idle, with each wake-up bus, beside the peers

@@ -8,6 +8,7 @@ import type { DrainClock } from "./part.ts";
 
 // The documentation's numbers: 24 jobs at once, one more connection, batches of completions without delay.
 const CONCURRENT_JOBS = 24;
+const DEFAULT_POOL = 10;
 
 export const silentLogger = new Logger(() => () => {});
 
@@ -24,12 +25,17 @@ export function workerSettings(fetch: number): GraphileConfig.WorkerOptions {
   };
 }
 
-/**
- * A pool as the library would make it, on which we see when it deleted its last finished job: its own
- * "job:complete" comes before the batch is written.
- */
+/** A pool as the library would make it. What an idle connection meets is met again by the next statement. */
+export function openPool(url: string, max: number): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max });
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
+  return pool;
+}
+
+/** One on which we see when it deleted its last finished job: its own "job:complete" comes before that. */
 export function openTimedPool(url: string, fetch: number, clock: DrainClock): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: fetch === 1 ? 10 : CONCURRENT_JOBS + 1 });
+  const pool = openPool(url, fetch === 1 ? DEFAULT_POOL : CONCURRENT_JOBS + 1);
   pool.on("connect", (client) => {
     const query = client.query.bind(client) as (...given: unknown[]) => Promise<unknown>;
     const timed = async (...given: unknown[]) => {
@@ -39,16 +45,10 @@ export function openTimedPool(url: string, fetch: number, clock: DrainClock): pg
     };
     Object.assign(client, { query: timed });
   });
-  // What an idle connection meets is met again by the next statement.
-  pool.on("error", () => {});
   return pool;
 }
 
 function isCompletion(query: unknown): boolean {
-  return (
-    typeof query === "object" &&
-    query !== null &&
-    "text" in query &&
-    String(query.text).startsWith("delete from")
-  );
+  if (typeof query !== "object" || query === null || !("text" in query)) return false;
+  return String(query.text).startsWith("delete from");
 }
