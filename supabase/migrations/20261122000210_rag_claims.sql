@@ -2,10 +2,10 @@
 
 -- The lowest place in a lane, at or above p_from, where a row stands that could be claimed; null when none does.
 create or replace function public.rag_lowest_place(p_lane integer, p_from bigint) returns bigint
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 begin
   if p_lane = 10 then
-    return (select public.rag_milliseconds(min(q.run_at)) from public.rag_ingestion_queue q
+    return (select floor(extract(epoch from min(q.run_at)) * 1000)::bigint from public.rag_ingestion_queue q
       where q.status = 'queued' and q.position is null
         and q.run_at >= to_timestamp(p_from / 1000.0));
   end if;
@@ -44,8 +44,8 @@ end $$;
 create or replace function public.rag_raise_floors() returns void
 language plpgsql set search_path = '' as $$
 declare
-  v_now bigint := public.rag_milliseconds(clock_timestamp());
-  v_xid bigint := public.rag_cell('public.rag_queue_mark_xid');
+  v_now bigint := floor(extract(epoch from clock_timestamp()) * 1000);
+  v_xid bigint := coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_mark_xid'), 0);
   v_ended boolean;
   v_check boolean;
   v_floor bigint;
@@ -59,7 +59,7 @@ begin
   perform pg_catalog.setval('public.rag_queue_marked_at', v_now);
   -- Insurance against what marks cannot know (a restored dump, a clock set back): now and then the whole index is
   -- looked at, and a floor that is too high is lowered.
-  v_check := v_now - public.rag_cell('public.rag_queue_checked_at') not between 0 and 30000;
+  v_check := v_now - coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_checked_at'), 0) not between 0 and 30000;
   if v_check then
     perform pg_catalog.setval('public.rag_queue_checked_at', v_now);
   end if;
@@ -67,8 +67,8 @@ begin
     and public.rag_all_ended_before(v_xid);
   if v_ended or v_check then
     for v_lane in 0..10 loop
-      v_floor := public.rag_cell(('public.rag_queue_floor_' || v_lane)::regclass);
-      v_mark := public.rag_cell(('public.rag_queue_mark_' || v_lane)::regclass);
+      v_floor := coalesce(pg_catalog.pg_sequence_last_value(('public.rag_queue_floor_' || v_lane)::regclass), 0);
+      v_mark := coalesce(pg_catalog.pg_sequence_last_value(('public.rag_queue_mark_' || v_lane)::regclass), 0);
       continue when v_mark <= v_floor and not v_check;
       v_lowest := public.rag_lowest_place(v_lane, case when v_check then 0 else v_floor end);
       if v_check and v_lowest < v_floor then
@@ -81,8 +81,8 @@ begin
   -- An xid from before a restore lies in the future; it is noted anew.
   if v_ended or v_xid > pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint then
     for v_lane in 0..9 loop
-      v_mark := public.rag_cell(('public.rag_queue_clock_' || v_lane)::regclass);
-      if v_mark > public.rag_cell(('public.rag_queue_mark_' || v_lane)::regclass) then
+      v_mark := coalesce(pg_catalog.pg_sequence_last_value(('public.rag_queue_clock_' || v_lane)::regclass), 0);
+      if v_mark > coalesce(pg_catalog.pg_sequence_last_value(('public.rag_queue_mark_' || v_lane)::regclass), 0) then
         perform pg_catalog.setval(('public.rag_queue_mark_' || v_lane)::regclass, v_mark);
       end if;
     end loop;
@@ -100,15 +100,15 @@ language plpgsql set search_path = '' as $$
 declare
   v_clock regclass := ('public.rag_queue_clock_' || p_priority)::regclass;
 begin
-  if public.rag_cell(v_clock) < p_position and pg_catalog.pg_try_advisory_xact_lock(7244, p_priority)
-    and public.rag_cell(v_clock) < p_position then
+  if coalesce(pg_catalog.pg_sequence_last_value(v_clock), 0) < p_position and pg_catalog.pg_try_advisory_xact_lock(7244, p_priority)
+    and coalesce(pg_catalog.pg_sequence_last_value(v_clock), 0) < p_position then
     perform pg_catalog.setval(v_clock, p_position);
   end if;
 end $$;
 
 -- Delayed rows that are due become ready.
 create or replace function public.rag_promote_due(p_floor bigint, p_limit integer) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_due tid[];
 begin
@@ -127,12 +127,12 @@ end $$;
 
 -- Rows that had to wait and need not any more become ready again, at or above the clock.
 create or replace function public.rag_readmit() returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 begin
   if exists (select 1 from public.rag_ingestion_queue q where q.status = 'queued' and q.waits_for = 'document') then
     update public.rag_ingestion_queue q
     set waits_for = null,
-        position = greatest(q.position, public.rag_cell(('public.rag_queue_clock_' || q.priority)::regclass))
+        position = greatest(q.position, coalesce(pg_catalog.pg_sequence_last_value(('public.rag_queue_clock_' || q.priority)::regclass), 0))
     where q.ctid = any (array(
       select w.ctid from public.rag_ingestion_queue w
       where w.status = 'queued' and w.waits_for = 'document'
@@ -144,7 +144,7 @@ begin
     where q.status = 'queued' and q.waits_for in ('cap', 'pause')) then
     update public.rag_ingestion_queue q
     set waits_for = null,
-        position = greatest(q.position, public.rag_cell(('public.rag_queue_clock_' || q.priority)::regclass))
+        position = greatest(q.position, coalesce(pg_catalog.pg_sequence_last_value(('public.rag_queue_clock_' || q.priority)::regclass), 0))
     where q.ctid = any (array(
       -- Its next rows, as many as may run beside those at work; the claim itself heeds the cap exactly.
       select r.place from (
@@ -178,7 +178,7 @@ end $$;
 -- Exact: the jobs of a capped tenant are counted under a lock that is held until the claim is visible. It is
 -- tried, never waited for; the rows of a tenant that somebody else is counting are left for the next claim.
 create or replace function public.rag_heed_limits(p_places tid[]) returns tid[]
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_tenants text[];
   v_counted text[];
@@ -233,7 +233,7 @@ $$;
 -- Raises unique_violation when two rows of one document meet.
 create or replace function public.rag_take_ready(
   p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer) returns json
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_floors bigint[] := array[
     coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_0'), 0),
@@ -369,7 +369,7 @@ declare
   v_watch json;
   v_known integer;
 begin
-  if public.rag_milliseconds(clock_timestamp()) - public.rag_cell('public.rag_queue_marked_at')
+  if floor(extract(epoch from clock_timestamp()) * 1000) - coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_marked_at'), 0)
     not between 0 and 100 then
     perform public.rag_raise_floors();
   end if;
@@ -389,7 +389,7 @@ begin
         where not exists (select 1 from public.rag_pauses p
           where p.scope = 'all' or p.scope = 'kind' and p.name = k.kind));
     end if;
-    perform public.rag_promote_due(public.rag_cell('public.rag_queue_floor_10'), greatest(v_slots, 100));
+    perform public.rag_promote_due(coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_10'), 0), greatest(v_slots, 100));
     perform public.rag_readmit();
     v_jobs := public.rag_take_in_peace(p_worker, v_slots, v_kinds, p_lease_seconds);
     if v_jobs is not null and v_known = 0 then

@@ -167,10 +167,10 @@ end $$;
 
 -- What a transition answers that finds its lease gone: 'queued' when it was the one that gave the job back (it was
 -- sent twice), 'lease_lost' otherwise.
-create or replace function public.rag_given_back(p_job_id uuid, p_lease_token bigint) returns text
+create or replace function public.rag_given_back(p_job_id uuid, p_returned bigint) returns text
 language sql stable set search_path = '' as $$
   select case when exists (select 1 from public.rag_ingestion_queue q where q.id = p_job_id
-    and q.status = 'queued' and q.returned_token = p_lease_token) then 'queued' else 'lease_lost' end
+    and q.status = 'queued' and q.returned_token = p_returned) then 'queued' else 'lease_lost' end
 $$;
 
 -- Ends a job for good: processing -> failed; the document's live generation, if any, goes on serving.
@@ -276,24 +276,33 @@ end $$;
 -- rag_retry_job, rag_fail_job or rag_release_job answers; 'complete' alone for a job in which there was nothing to
 -- do (no chunks, no generation begun).
 create or replace function public.rag_settle_jobs(p_settled json) returns json
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
+  v_places tid[];
+  v_tokens bigint[];
   v_idle uuid[];
 begin
-  -- All alike, and settled by one statement.
-  with given as materialized (
-    select s.job_id, s.lease_token
-    from json_to_recordset(p_settled) as s(job_id uuid, lease_token bigint, transition text, chunks integer)
-    where s.transition = 'complete' and s.chunks = 0
-  ), done as (
-    update public.rag_ingestion_queue q
-    set status = 'complete', stage = null, total_chunks = 0, total_segments = 0, error_code = null,
-        error_detail = null, updated_at = now(), completed_at = now()
-    from given g
-    where q.id = any (array(select i.job_id from given i)) and q.id = g.job_id and q.lease_token = g.lease_token
-      and q.status = 'processing' and q.generation is null
-    returning q.id)
-  select array_agg(d.id) into v_idle from done d;
+  -- All alike, and settled by one statement. Each is found by its id: were the status a condition of its own, the
+  -- planner might read the whole index of jobs at work for each. What changed in between fails the second look.
+  select array_agg(h.place), array_agg(g.lease_token) into v_places, v_tokens
+  from json_to_recordset(p_settled) as g(job_id uuid, lease_token bigint, transition text, chunks integer)
+  cross join lateral (
+    select q.ctid as place from public.rag_ingestion_queue q
+    where q.id = g.job_id and q.lease_token = g.lease_token) h
+  where g.transition = 'complete' and g.chunks = 0;
+  if v_places is not null then
+    with done as (
+      update public.rag_ingestion_queue q
+      set status = 'complete', stage = null, total_chunks = 0, total_segments = 0, error_code = null,
+          error_detail = null, updated_at = now(), completed_at = now()
+      where q.ctid = any (v_places) and q.lease_token = any (v_tokens)
+        and case when q.status = 'processing' then q.generation is null end
+      returning q.id)
+    select array_agg(d.id) into v_idle from done d;
+  end if;
+  if array_length(v_idle, 1) = json_array_length(p_settled) then
+    return array_to_json(array_fill('complete'::text, array[array_length(v_idle, 1)]));
+  end if;
   return (
     select json_agg(
       case when d.id is not null then '"complete"'::json else public.rag_settle_job(i.value) end order by i.place)
@@ -350,7 +359,7 @@ end $$;
 create or replace function public.rag_reap_when_due(p_lease_seconds integer) returns json
 language plpgsql set search_path = '' as $$
 declare
-  v_now bigint := public.rag_milliseconds(clock_timestamp());
+  v_now bigint := floor(extract(epoch from clock_timestamp()) * 1000);
   v_pause integer := greatest(500, least(5000, p_lease_seconds * 250));
   v_reaped jsonb;
 begin
