@@ -1,9 +1,10 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { Failure } from "../failure/failure.ts";
 import { type EmbeddingServerOptions, startEmbeddingServer } from "../tests/stand-ins/embedding-server.ts";
 import { vectorOf } from "../tests/stand-ins/embedding-server-vectors.ts";
 import { type BatcherOptions, openBatcher } from "./batch.ts";
 import { failureOf } from "./contract.ts";
+import type { Embedder } from "./embedder.ts";
 import { openOpenAi } from "./openai.ts";
 
 const tokenizer = { name: "words", count: (text: string) => text.split(/\s+/).length };
@@ -187,6 +188,53 @@ test("an abort ends the call, its requests in flight and those that wait", async
 
   expect(await call).toBe(lost);
   expect(provider.seen.requests).toBeLessThanOrEqual(2);
+});
+
+test("the next request leaves as soon as an answer is there, before it is read", async () => {
+  const { embedder } = await world();
+  const texts: string[] = [];
+  const reading = Promise.withResolvers<void>();
+  const slowReader: Embedder = {
+    ...embedder,
+    async embed([text = ""], _signal, answered) {
+      texts.push(text);
+      answered?.();
+      await reading.promise;
+      return { vectors: [vectorOf(text, 1536)], tokens: 1 };
+    },
+  };
+  const batcher = openBatcher(slowReader, { batch: 1, concurrency: 1 });
+  opened.push(batcher);
+
+  const call = batcher.embed(["a", "b"], never);
+
+  await vi.waitFor(() => expect(texts).toEqual(["a", "b"]));
+  reading.resolve();
+  expect((await call).vectors).toEqual([vectorOf("a", 1536), vectorOf("b", 1536)]);
+});
+
+test("the halves of a refused request take no place beside its own", async () => {
+  const { provider, batcher } = await world({ poison: "cursed", latencyMs: 5 }, { batch: 4, concurrency: 2 });
+  const texts = numbered(40).map((text, at) => (at % 8 === 0 ? `cursed ${at}` : text));
+
+  await Promise.allSettled(texts.map((text) => batcher.embed([text], never)));
+
+  expect(provider.seen.most).toBe(2);
+});
+
+test("the vector of a job that left while its request was under way is not paid for again", async () => {
+  const { provider, batcher } = await world({ latencyMs: 50 });
+  const abort = new AbortController();
+  const leaving = failureOf(batcher.embed(["going"], abort.signal));
+  const staying = batcher.embed(["staying"], never);
+  await provider.nextRequest();
+  abort.abort(new Failure("job.lease-lost"));
+  await Promise.all([leaving, staying]);
+
+  const { vectors } = await batcher.embed(["going"], never);
+
+  expect(vectors).toEqual([vectorOf("going", 1536)]);
+  expect(provider.seen.texts).toBe(2);
 });
 
 test("close waits for the calls that run and refuses new ones", async () => {

@@ -2,7 +2,7 @@
 // process. Texts of many documents share a request: one document at a time would leave most of it empty.
 // One bad text costs only itself: its request is halved until it stands alone. Never on 429 or a bad key,
 // where each half would fail as well and make it worse.
-import pLimit from "p-limit";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { Failure } from "../failure/failure.ts";
 import { EmbedCall, RejectedText } from "./embed-call.ts";
 import type { Embedder } from "./embedder.ts";
@@ -30,19 +30,27 @@ export type Batcher = {
 /** `tokens`: this call's share of what its requests cost. */
 export type Embedded = { readonly vectors: readonly Float32Array[]; readonly tokens: number };
 
+type Parts = { readonly embedder: Embedder; readonly packer: Packer; readonly salvaged: SalvagedVectors };
+
 /** Opens the batching step that all jobs of a process share. */
 export function openBatcher(embedder: Embedder, options: BatcherOptions): Batcher {
-  const limit = pLimit(options.concurrency);
   const packer = new Packer(options.batch, embedder.limits, () => pump());
   const salvaged = new SalvagedVectors();
   const running = new Set<Promise<unknown>>();
+  const parts = { embedder, packer, salvaged };
+  let inFlight = 0;
   let closed = false;
 
   function pump(): void {
-    while (limit.activeCount + limit.pendingCount < options.concurrency) {
+    while (inFlight < options.concurrency) {
       const request = packer.take();
       if (request.length === 0) return;
-      track(limit(() => send(embedder, packer, request)).finally(pump));
+      inFlight += 1;
+      const free = once(() => {
+        inFlight -= 1;
+        pump();
+      });
+      track(send(parts, request, free).finally(free));
     }
   }
 
@@ -76,8 +84,20 @@ export function openBatcher(embedder: Embedder, options: BatcherOptions): Batche
   };
 }
 
-/** One request for the texts of one or more calls. Never throws: each call learns its own end. */
-async function send(embedder: Embedder, packer: Packer, request: readonly PackedText[]): Promise<void> {
+function once(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    act();
+  };
+}
+
+/**
+ * One request for the texts of one or more calls. Never throws: each call learns its own end. `free` is called as
+ * soon as the provider has answered: the next request leaves before anybody works on this one's vectors.
+ */
+async function send(parts: Parts, request: readonly PackedText[], free: () => void): Promise<void> {
   const calls = new Set(request.map((packed) => packed.call));
   const abort = new AbortController();
   // The request goes on while anybody waits for it.
@@ -86,9 +106,12 @@ async function send(embedder: Embedder, packer: Packer, request: readonly Packed
   };
   for (const call of calls) call.onEnd(oneLess);
   const startedAt = performance.now();
+  const answered = () => {
+    parts.packer.learn(performance.now() - startedAt);
+    free();
+  };
   try {
-    await sendOrHalve(embedder, request, abort.signal);
-    packer.learn(performance.now() - startedAt);
+    await sendOrHalve(parts, request, abort.signal, answered);
   } catch (thrown) {
     for (const call of calls) call.fail(thrown);
   }
@@ -96,21 +119,27 @@ async function send(embedder: Embedder, packer: Packer, request: readonly Packed
 
 /** Halving a request of n texts takes at most about 2 log2(n) requests to find one bad text. */
 async function sendOrHalve(
-  embedder: Embedder,
+  parts: Parts,
   request: readonly PackedText[],
   signal: AbortSignal,
+  answered: () => void,
 ): Promise<void> {
   const wanted = request.filter((packed) => !packed.call.over);
   const texts = [...new Set(wanted.map((packed) => packed.text))];
   if (texts.length === 0) return;
   try {
-    const { vectors, tokens } = await embedder.embed(texts, signal);
+    const { vectors, tokens } = await parts.embedder.embed(texts, signal, answered);
+    answered();
+    // Whoever receives a vector writes it down at once: milliseconds in which the next request would not leave.
+    await nextTurn();
     const perText = tokens / texts.length;
     const byText = new Map(texts.map((text, at) => [text, vectors[at]]));
     const paid = new Set<string>();
     for (const { text, call } of wanted) {
       const vector = byText.get(text);
-      if (vector !== undefined) call.receive(text, vector, paid.has(text) ? 0 : perText);
+      if (vector === undefined) continue;
+      if (call.over) parts.salvaged.keep(new Map([[text, vector]]));
+      else call.receive(text, vector, paid.has(text) ? 0 : perText);
       paid.add(text);
     }
   } catch (thrown) {
@@ -120,19 +149,16 @@ async function sendOrHalve(
       const bad = texts[known] ?? "";
       for (const { text, call } of wanted) if (text === bad) call.fail(new RejectedText(bad, thrown));
       const others = wanted.filter((packed) => packed.text !== bad);
-      if (others.length > 0) await sendOrHalve(embedder, others, signal);
+      if (others.length > 0) await sendOrHalve(parts, others, signal, stillBusy);
       return;
     }
     const firstHalf = new Set(texts.slice(0, Math.ceil(texts.length / 2)));
-    await sendOrHalve(
-      embedder,
-      wanted.filter((packed) => firstHalf.has(packed.text)),
-      signal,
-    );
-    await sendOrHalve(
-      embedder,
-      wanted.filter((packed) => !firstHalf.has(packed.text)),
-      signal,
-    );
+    for (const inFirst of [true, false]) {
+      const half = wanted.filter((packed) => firstHalf.has(packed.text) === inFirst);
+      await sendOrHalve(parts, half, signal, stillBusy);
+    }
   }
 }
+
+/** The other half follows in the same place. */
+const stillBusy = () => {};

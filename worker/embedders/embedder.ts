@@ -27,9 +27,10 @@ export type Embedder = {
   /**
    * One request. Checks the answer's count, order, dimension, finiteness. Throws Failure `embed.*`, with the
    * fact `input` (index in `texts`) when one text is known to be at fault; throws the signal's reason when
-   * aborted; throws `worker.stopping` after close.
+   * aborted; throws `worker.stopping` after close. `answered`, where the embedder knows it, is called as soon as
+   * the answer has arrived whole and before it is read: the provider could do something else by now.
    */
-  embed(texts: readonly string[], signal: AbortSignal): Promise<Embeddings>;
+  embed(texts: readonly string[], signal: AbortSignal, answered?: () => void): Promise<Embeddings>;
   /** Ends what runs. Safe to call twice. */
   close(): Promise<void>;
 };

@@ -42,13 +42,19 @@ export async function openLlamaServer(options: LlamaServerOptions, signal: Abort
   const limits = limitsOf(learned);
   let unsure = false;
 
-  async function request(texts: readonly string[], expectDimensions: number | null, caller: AbortSignal) {
+  async function request(
+    texts: readonly string[],
+    expectDimensions: number | null,
+    caller: AbortSignal,
+    answered?: () => void,
+  ) {
     const either = AbortSignal.any([caller, closing.signal]);
     either.throwIfAborted();
     if (unsure) await confirmIdentity(options, learned, either);
     unsure = false;
     try {
-      return await requestEmbeddings(client, { model, texts, askDimensions: null, expectDimensions }, either);
+      const asked = { model, texts, askDimensions: null, expectDimensions };
+      return await requestEmbeddings(client, asked, either, answered);
     } catch (thrown) {
       unsure = thrown instanceof Failure && thrown.code === "embed.unavailable";
       throw thrown;
@@ -65,10 +71,10 @@ export async function openLlamaServer(options: LlamaServerOptions, signal: Abort
     limits,
     tokenizer,
     priceUsdPerMillionTokens: 0,
-    async embed(texts, caller) {
+    async embed(texts, caller, answered) {
       checkTexts(texts, limits, tokenizer);
       if (texts.length === 0) return { vectors: [], tokens: 0 };
-      const { vectors, tokens } = await request(texts, dimensions, caller);
+      const { vectors, tokens } = await request(texts, dimensions, caller, answered);
       return { vectors, tokens: tokens ?? texts.reduce((sum, text) => sum + tokenizer.count(text), 0) };
     },
     async close() {

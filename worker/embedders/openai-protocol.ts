@@ -52,14 +52,17 @@ export function openClient(connection: Connection): OpenAI {
   });
 }
 
-/** Sends one request. Throws Failure `embed.*`, or the signal's reason when aborted. */
+/** Sends one request; `answered` is called when its answer has arrived, before it is read. Throws Failure `embed.*`, or the signal's reason when aborted. */
 export async function requestEmbeddings(
   client: OpenAI,
   request: EmbeddingRequest,
   signal: AbortSignal,
+  answered: () => void = () => {},
 ): Promise<Omit<Embeddings, "tokens"> & { readonly tokens: number | null }> {
   signal.throwIfAborted();
-  const answer = await send(client, request, signal);
+  const text = await send(client, request, signal);
+  answered();
+  const answer = readJson(text);
   const parsed = envelope.safeParse(answer);
   if (!parsed.success) throw unreadable(answer);
   const items = inOrder(parsed.data.data, request.texts.length);
@@ -70,9 +73,11 @@ export async function requestEmbeddings(
   };
 }
 
-async function send(client: OpenAI, request: EmbeddingRequest, signal: AbortSignal): Promise<unknown> {
+async function send(client: OpenAI, request: EmbeddingRequest, signal: AbortSignal): Promise<string> {
+  // The SDK's own limit ends at the headers for whoever reads the body himself.
+  const late = AbortSignal.timeout(client.timeout);
   try {
-    return await client.embeddings.create(
+    const sent = client.embeddings.create(
       {
         model: request.model,
         input: [...request.texts],
@@ -80,13 +85,24 @@ async function send(client: OpenAI, request: EmbeddingRequest, signal: AbortSign
         encoding_format: "base64",
         ...(request.askDimensions === null ? {} : { dimensions: request.askDimensions }),
       },
-      { signal },
+      { signal: AbortSignal.any([signal, late]) },
     );
+    return await (await sent.asResponse()).text();
   } catch (thrown) {
     signal.throwIfAborted();
+    if (late.aborted) throw new Failure("embed.unavailable", { facts: { reason: "timeout" } });
     if (thrown instanceof APIUserAbortError)
       throw new Failure("embed.unavailable", { facts: { reason: "aborted" } });
     throw failureOfRequest(thrown);
+  }
+}
+
+/** The text itself where it is no JSON. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }
 
@@ -106,5 +122,5 @@ function decode(embedding: string | readonly unknown[]): Float32Array {
   if (bytes.byteLength % Float32Array.BYTES_PER_ELEMENT !== 0)
     throw new Failure("embed.bad-answer", { facts: { wrong: "base64 length" } });
   // Copied: a Buffer's memory is shared and not aligned to four bytes.
-  return new Float32Array(Uint8Array.from(bytes).buffer);
+  return new Float32Array(new Uint8Array(bytes).buffer);
 }

@@ -46,11 +46,17 @@ export async function openOpenAi(options: OpenAiOptions, signal: AbortSignal): P
   const askDimensions = known?.shortens ? asked : null;
   const closing = new AbortController();
 
-  const request = async (texts: readonly string[], expectDimensions: number | null, caller: AbortSignal) =>
+  const request = async (
+    texts: readonly string[],
+    expectDimensions: number | null,
+    caller: AbortSignal,
+    answered?: () => void,
+  ) =>
     requestEmbeddings(
       client,
       { model, texts, askDimensions, expectDimensions },
       AbortSignal.any([caller, closing.signal]),
+      answered,
     );
   const learned = async () => (await request(["dimension"], null, signal)).vectors[0]?.length;
   const dimensions = asked ?? known?.dimensions ?? (await learned()) ?? 0;
@@ -63,10 +69,10 @@ export async function openOpenAi(options: OpenAiOptions, signal: AbortSignal): P
     limits,
     tokenizer: options.tokenizer,
     priceUsdPerMillionTokens: known?.priceUsdPerMillionTokens ?? null,
-    async embed(texts, caller) {
+    async embed(texts, caller, answered) {
       checkTexts(texts, limits, options.tokenizer);
       if (texts.length === 0) return { vectors: [], tokens: 0 };
-      const { vectors, tokens } = await request(texts, dimensions, caller);
+      const { vectors, tokens } = await request(texts, dimensions, caller, answered);
       return { vectors, tokens: tokens ?? countAll(texts, options.tokenizer) };
     },
     async close() {
