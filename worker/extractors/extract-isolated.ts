@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Failure } from "../failure/failure.ts";
 import { type ExtractionProcess, FOLDER_PREFIX, startExtractionProcess } from "./extraction-process.ts";
 import type { ExtractLimits, ExtractSegments } from "./extractor.ts";
+import { openPlaces } from "./places.ts";
 
 /** An idle child holds about 115 MB, of which Node itself is half. */
 const IDLE_MS = 60_000;
@@ -24,7 +25,7 @@ export type Extractors = {
 export function openExtractors(options: { limits: ExtractLimits; concurrency: number }): Extractors {
   const idle: { process: ExtractionProcess; timer: NodeJS.Timeout }[] = [];
   const alive = new Set<ExtractionProcess>();
-  const slots = openSlots(options.concurrency);
+  const places = openPlaces(options.concurrency);
   const closing = new AbortController();
   void removeStaleFolders().catch(() => undefined);
 
@@ -57,7 +58,7 @@ export function openExtractors(options: { limits: ExtractLimits; concurrency: nu
   return {
     async *extract(original, signal) {
       const either = AbortSignal.any([signal, closing.signal]);
-      const release = await slots.take(either);
+      const release = await places.take(1, either);
       try {
         const process = await take();
         try {
@@ -79,41 +80,6 @@ export function openExtractors(options: { limits: ExtractLimits; concurrency: nu
       closing.abort(new Failure("worker.stopping"));
       for (const { timer } of idle.splice(0)) clearTimeout(timer);
       await Promise.all([...alive].map(retire));
-    },
-  };
-}
-
-/** First come, first served; a waiter whose signal fires leaves the line. */
-function openSlots(count: number): { take(signal: AbortSignal): Promise<() => void> } {
-  let free = count;
-  const line: (() => void)[] = [];
-  const release = (): void => {
-    const next = line.shift();
-    if (next === undefined) free += 1;
-    else next();
-  };
-  return {
-    async take(signal) {
-      signal.throwIfAborted();
-      if (free > 0) free -= 1;
-      else
-        await new Promise<void>((resolve, reject) => {
-          const leave = (): void => {
-            line.splice(line.indexOf(enter), 1);
-            reject(signal.reason);
-          };
-          const enter = (): void => {
-            signal.removeEventListener("abort", leave);
-            resolve();
-          };
-          signal.addEventListener("abort", leave, { once: true });
-          line.push(enter);
-        });
-      let released = false;
-      return () => {
-        if (!released) release();
-        released = true;
-      };
     },
   };
 }

@@ -19,7 +19,7 @@ export async function* extractSegments(
   let chars = 0;
   let segments = 0;
   let mediaType: string | null = null;
-  for await (const message of extract(original, step.signal)) {
+  for await (const message of aliveUntilRead(extract(original, step.signal), step)) {
     step.touch();
     if (message.kind === "extraction") mediaType = message.extraction.mediaType;
     if (message.kind !== "segment") continue;
@@ -41,6 +41,19 @@ export async function* extractSegments(
     durationMs: Math.round(performance.now() - startedAt),
   });
   yield* batch;
+}
+
+/** Whoever waits for a free reader is not stalled; a reader that hangs is ended by its own time limit. */
+async function* aliveUntilRead<Item>(items: AsyncIterable<Item>, step: StepContext): AsyncIterable<Item> {
+  const alive = setInterval(step.touch, 1000);
+  try {
+    for await (const item of items) {
+      clearInterval(alive);
+      yield item;
+    }
+  } finally {
+    clearInterval(alive);
+  }
 }
 
 /** `last` with the final batch: from then on the document counts as parsed. */

@@ -1,14 +1,13 @@
 // Document to original: its bytes in a temporary file of their own.
 import type { Document, Original } from "../document/document.ts";
-import type { StepContext } from "./step-context.ts";
+import { type StepContext, waitInLine } from "./step-context.ts";
 
 export type FetchOriginal = (document: Document, signal: AbortSignal) => Promise<Original>;
 
 export async function fetchOriginal(fetch: FetchOriginal, step: StepContext): Promise<Original> {
   const startedAt = performance.now();
   // Every source ends a read that brings nothing for long by itself: a slow one is no stall.
-  const alive = setInterval(step.touch, 1000);
-  const original = await fetch(step.document, step.signal).finally(() => clearInterval(alive));
+  const original = await waitInLine(step, fetch(step.document, step.signal));
   step.activity.say("original.fetched", {
     jobId: step.job.id,
     scheme: step.document.sourceUri?.split(":", 1)[0] ?? "",

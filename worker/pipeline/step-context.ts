@@ -20,3 +20,9 @@ export const fenceOf = (job: Job) => ({ p_job_id: job.lease.jobId, p_lease_token
 
 /** A fenced function said that the lease is someone else's: the end of this run. */
 export const leaseLost = () => new Failure("job.lease-lost");
+
+/** Waits for something that others hold up: a job that stands in line is not stalled. */
+export async function waitInLine<Result>(step: StepContext, wait: Promise<Result>): Promise<Result> {
+  const alive = setInterval(step.touch, 1000);
+  return await wait.finally(() => clearInterval(alive));
+}

@@ -1,13 +1,14 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { openActivity } from "../activity/activity.ts";
 import type { Chunk } from "../document/chunk.ts";
 import type { Document } from "../document/document.ts";
 import type { Job } from "../document/lease.ts";
+import { openPlaces } from "../extractors/places.ts";
 import { Failure } from "../failure/failure.ts";
 import type { StepContext } from "./step-context.ts";
 import { storeChunks } from "./store-chunks.ts";
 
-const limits = { batch: 4, inFlight: 2, mostChunks: 100 };
+const limits = { batch: 4, inFlight: 2, mostChunks: 100, room: openPlaces(100) };
 const unknownSegments = { seen: () => 1, total: () => null };
 
 /** A database that answers like ours and remembers what was stored. */
@@ -174,4 +175,59 @@ test("a lost lease ends the job as lost", async () => {
   await expect(
     storeChunks(chunksOf(3), async (texts) => vectors(texts), limits, unknownSegments, lost),
   ).rejects.toMatchObject({ code: "job.lease-lost" });
+});
+
+test("jobs together have no more chunks on their way than there is room for", async () => {
+  const { step } = openWorld();
+  const small = { ...limits, room: openPlaces(8) };
+  let flying = 0;
+  let most = 0;
+  const embed = async (texts: readonly string[]) => {
+    flying += texts.length;
+    most = Math.max(most, flying);
+    await new Promise((resolve) => setImmediate(resolve));
+    flying -= texts.length;
+    return vectors(texts);
+  };
+
+  const jobs = [23, 1, 9].map((count) => storeChunks(chunksOf(count), embed, small, unknownSegments, step));
+
+  expect((await Promise.all(jobs)).map(({ chunks }) => chunks)).toEqual([23, 1, 9]);
+  expect(most).toBeLessThanOrEqual(8);
+});
+
+test("a job that failed gives back its room", async () => {
+  const { step } = openWorld();
+  const small = { ...limits, room: openPlaces(8) };
+  const failing = async () => {
+    throw new Failure("embed.denied");
+  };
+  await expect(storeChunks(chunksOf(20), failing, small, unknownSegments, step)).rejects.toThrow();
+
+  const totals = await storeChunks(
+    chunksOf(20),
+    async (texts) => vectors(texts),
+    small,
+    unknownSegments,
+    step,
+  );
+
+  expect(totals.chunks).toBe(20);
+});
+
+test("a job that stands in line for room is not stalled, and leaves the line when it is told to stop", async () => {
+  const { step } = openWorld();
+  const small = { ...limits, room: openPlaces(8) };
+  await small.room.take(8, step.signal);
+  const abort = new AbortController();
+  const touch = vi.fn<() => void>();
+  const inLine = { ...step, signal: abort.signal, touch };
+  const running = storeChunks(chunksOf(1), async (texts) => vectors(texts), small, unknownSegments, inLine);
+  running.catch(() => {});
+
+  // One touch is the chunk's own.
+  await vi.waitFor(() => expect(touch.mock.calls.length).toBeGreaterThan(1), 10_000);
+  abort.abort(new Failure("worker.stopping"));
+
+  await expect(running).rejects.toMatchObject({ code: "worker.stopping" });
 });

@@ -1,10 +1,11 @@
 // Pulls chunks from the chunker and keeps a bounded number of batches on their way to the database, so that
 // memory does not grow with the document and the provider is never idle while there is text.
 import type { Chunk } from "../document/chunk.ts";
+import type { Places } from "../extractors/places.ts";
 import { Failure } from "../failure/failure.ts";
 import type { EmbedBatch } from "./embed-batch.ts";
 import { embedChunks } from "./embed-chunks.ts";
-import type { StepContext } from "./step-context.ts";
+import { type StepContext, waitInLine } from "./step-context.ts";
 
 export type StoreLimits = {
   /** Chunks in one batch. */
@@ -20,11 +21,14 @@ export type SegmentsRead = { readonly seen: () => number; readonly total: () => 
 
 export type StoredTotals = { readonly chunks: number; readonly reused: number };
 
-/** Answers when every chunk is stored. The first batch that fails ends the others and is thrown. */
+/**
+ * Answers when every chunk is stored. The first batch that fails ends the others and is thrown.
+ * `room`: a place for each chunk of any job that is on its way.
+ */
 export async function storeChunks(
   chunks: AsyncIterable<Chunk>,
   embed: EmbedBatch,
-  limits: StoreLimits,
+  limits: StoreLimits & { readonly room: Places },
   segments: SegmentsRead,
   step: StepContext,
 ): Promise<StoredTotals> {
@@ -34,14 +38,18 @@ export async function storeChunks(
   const progress = new Progress(segments, step);
   let count = 0;
 
-  const send = (batch: readonly Chunk[]) => {
+  const send = async (batch: readonly Chunk[]) => {
+    const leave = await waitInLine(step, limits.room.take(batch.length, inner.signal));
     const ticket = progress.open(segments.seen());
     const task = embedChunks(batch, embed, { processedSegments: () => progress.segmentsDone() }, inner)
       .then((stored) => progress.close(ticket, batch.length, stored))
       .catch((thrown: unknown) => {
         if (!failed.signal.aborted) failed.abort(thrown);
       })
-      .finally(() => underway.delete(task));
+      .finally(() => {
+        leave();
+        underway.delete(task);
+      });
     underway.add(task);
   };
 
@@ -56,11 +64,11 @@ export async function storeChunks(
       }
       batch.push(chunk);
       if (batch.length < limits.batch) continue;
-      send(batch);
+      await send(batch);
       batch = [];
       if (underway.size >= limits.inFlight) await Promise.race(underway);
     }
-    if (batch.length > 0) send(batch);
+    if (batch.length > 0) await send(batch);
   } catch (thrown) {
     if (!failed.signal.aborted) failed.abort(thrown);
   }
