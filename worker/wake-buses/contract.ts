@@ -203,6 +203,18 @@ export function testWakeBus(kindOf: () => BusKind): void {
     expect(watched.woken).not.toHaveBeenCalled();
   });
 
+  test("a server that hangs keeps no connection of the tries before", async () => {
+    proxy.stall("up", "down");
+    const againMs = vi.fn(() => 20);
+    const watched = await watch({ ...throughProxy(), times: { ...QUICK, connectMs: 100, againMs } });
+
+    await vi.waitFor(() => expect(againMs.mock.calls.length).toBeGreaterThan(5), { timeout: 10_000 });
+    await watched.bus.close();
+
+    proxy.flow();
+    await vi.waitFor(() => expect(proxy.open()).toBe(0), { timeout: 10_000 });
+  });
+
   test("after closing nobody is woken", async () => {
     const closed = await watch(kind.options(kind.url));
     const other = await watch(kind.options(kind.url));

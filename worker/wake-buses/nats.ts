@@ -3,6 +3,7 @@
 import { type ConnectionOptions, connect, errors } from "@nats-io/transport-node";
 import type { ServerAddress } from "./server-address.ts";
 import { type Broker, busFailure, type Hear, HINT_CHANNEL } from "./wake-bus.ts";
+import { watchSockets } from "./watch-sockets.ts";
 
 export type NatsOptions = {
   /** A user without a password is a token. */
@@ -14,29 +15,24 @@ export type NatsOptions = {
 const CONNECT_MS = 5000;
 
 /** Throws `wake.unreachable` or `wake.denied`. */
-export async function connectNats(options: NatsOptions, signal: AbortSignal): Promise<Broker> {
+export async function connectNats({ address, hear }: NatsOptions, signal: AbortSignal): Promise<Broker> {
   const { promise: lost, resolve: lose } = Promise.withResolvers<Awaited<Broker["lost"]>>();
   const failureOf = (thrown: unknown) => busFailure("nats", thrown, isDenied);
+  signal.throwIfAborted();
+  const { opening, destroy } = watchSockets(() => connect(connectionOptions(address)));
+  signal.addEventListener("abort", destroy, { once: true });
   try {
-    signal.throwIfAborted();
-    const connection = await connect(connectionOptions(options.address));
+    const connection = await opening;
     void connection.closed().then((thrown) => lose(failureOf(thrown)));
-    const { hear } = options;
-    try {
-      if (hear !== null) {
-        const subscription = connection.subscribe(HINT_CHANNEL, {
-          callback: (error, message) => {
-            if (error === null) hear(message.data);
-            else lose(failureOf(error));
-          },
-        });
-        // Only the server's answer to the next question says whether we may.
-        await connection.flush();
-        if (subscription.isClosed()) throw await lost;
-      }
-    } catch (thrown) {
-      await connection.close();
-      throw thrown;
+    if (hear !== null) {
+      connection.subscribe(HINT_CHANNEL, {
+        callback: (error, message) => {
+          if (error === null) hear(message.data);
+          else lose(failureOf(error));
+        },
+      });
+      // Whether we may is said before the answer to the next question.
+      await Promise.race([connection.flush(), lost.then((why) => Promise.reject(why))]);
     }
     return {
       lost,
@@ -49,10 +45,16 @@ export async function connectNats(options: NatsOptions, signal: AbortSignal): Pr
           throw failureOf(thrown);
         }
       },
-      close: () => connection.close(),
+      async close() {
+        destroy();
+        await connection.close();
+      },
     };
   } catch (thrown) {
+    destroy();
     throw failureOf(thrown);
+  } finally {
+    signal.removeEventListener("abort", destroy);
   }
 }
 
