@@ -1,35 +1,18 @@
 // A run of the fault suite: real workers under a workload, faults by plan, and the checker's word at the end.
 import type postgres from "postgres";
 import { sleep } from "../../../timing/durations.ts";
-import { startEmbeddingServer } from "../../stand-ins/embedding-server.ts";
+import { type Arena, LEASE_SECONDS, openArena, settings } from "./arena.ts";
 import { check } from "./check.ts";
-import { type Fleet, startFleet } from "./fleet.ts";
+import type { Fleet } from "./fleet.ts";
 import { type History, readHistory } from "./history.ts";
 import { inject } from "./inject.ts";
 import { type Outcome, readOutcome } from "./outcome.ts";
 import type { OwnPostgres } from "./own-postgres.ts";
 import { patiently } from "./patience.ts";
-import { type Fault, type FaultKind, type Lane, type Plan, WORKERS } from "./plan.ts";
-import { POISON } from "./texts.ts";
-import { digestsOf, openRunDatabase } from "./undisturbed.ts";
+import { type Fault, type FaultKind, lanes, type Plan } from "./plan.ts";
+import { digestsOf } from "./undisturbed.ts";
 import type { Violation } from "./violation.ts";
-import { startWorkload, type Uploaded, type Workload } from "./workload.ts";
-
-export const LEASE_SECONDS = 2;
-const BACKLOG = 24;
-const UPLOAD_PAUSE_MS = 150;
-const QUIET_MS = 120_000;
-
-/** The settings of a run's workers, beside `raceSettings`. */
-export const settings: Readonly<Record<string, string>> = {
-  RAG_LEASE_SECONDS: String(LEASE_SECONDS),
-  RAG_JOB_CONCURRENCY: "4",
-  RAG_GRACE_SECONDS: "4",
-  // Small requests to a slow provider: jobs live long enough to be hit in mid-run.
-  RAG_EMBEDDING_BATCH: "4",
-  RAG_EMBEDDING_CONCURRENCY: "2",
-  RAG_POOL_TIMEOUT_SECONDS: "5",
-};
+import type { Uploaded } from "./workload.ts";
 
 export type Injected = {
   readonly fault: Fault;
@@ -41,7 +24,7 @@ export type Injected = {
 export type RunResult = {
   readonly injected: readonly Injected[];
   readonly violations: readonly Violation[];
-  /** Workers that ended though nobody told them to, and exit codes that were not 0 at the end. */
+  /** Workers that ended though nobody told them to, exit codes that were not 0 at the end, and what never ended. */
   readonly troubles: readonly string[];
   readonly history: History;
   readonly outcome: Outcome;
@@ -55,60 +38,42 @@ export type Progress = {
   readonly phase: "faults" | "quiet" | "undisturbed";
 };
 
+const TELL_MS = 10_000;
+const QUIET_MS = 120_000;
+
 export async function runFaults(
   plan: Plan,
   own: OwnPostgres,
   tell: (progress: Progress) => void = () => {},
 ): Promise<RunResult> {
   const startedAt = performance.now();
-  const database = await openRunDatabase(own);
-  const { sql } = database;
-  const embedding = await startEmbeddingServer({ dimensions: 8, latencyMs: 400, poison: POISON });
-  let fleet: Fleet | null = null;
-  let workload: Workload | null = null;
+  const arena = await openArena(own, { seed: plan.seed });
   try {
-    const opened = await startFleet({
-      url: own.url(database.name),
-      pgbouncerUrl: own.pgbouncerUrl(database.name),
-      embeddingUrl: embedding.baseUrl,
-      environment: settings,
-    });
-    fleet = opened;
-    await Promise.all(opened.berths.map((berth) => berth.ready()));
-    const working = startWorkload(sql, { seed: plan.seed, backlog: BACKLOG, pauseMs: UPLOAD_PAUSE_MS });
-    workload = working;
+    const { sql, fleet, workload } = arena;
     const injected: Injected[] = [];
     const told = (phase: Progress["phase"]) =>
       tell({
         injected: injected.length,
         planned: plan.faults.length,
-        uploads: working.uploads().length,
+        uploads: workload.uploads().length,
         phase,
       });
     const ticking = setInterval(() => told("faults"), TELL_MS);
-    await Promise.all(
-      lanes.map((lane) =>
-        runLane(
-          plan.faults.filter((fault) => fault.lane === lane),
-          { sql, fleet: opened, server: own },
-          injected,
-        ),
-      ),
-    ).finally(() => clearInterval(ticking));
-    await working.stop();
+    await injectAll(plan.faults, arena, injected).finally(() => clearInterval(ticking));
+    await workload.stop();
     told("quiet");
-    const noise = await untilQuiet(sql, opened);
-    const codes = await opened.stop();
+    const endless = await untilQuiet(sql, fleet);
+    const codes = await fleet.stop();
     told("undisturbed");
-    const uploads = await withDigests(working.uploads(), own);
+    const uploads = await withDigests(workload.uploads(), own);
     const history = await readHistory(sql);
     const outcome = await readOutcome(sql, uploads);
     return {
       injected,
       violations: check(history, outcome, { leaseMs: LEASE_SECONDS * 1000 }),
       troubles: [
-        ...noise,
-        ...opened.crashes,
+        ...endless,
+        ...fleet.crashes,
         ...codes.flatMap((code, at) => (code === 0 ? [] : [`worker ${at} ended with ${code} at SIGTERM`])),
       ],
       history,
@@ -116,23 +81,29 @@ export async function runFaults(
       seconds: (performance.now() - startedAt) / 1000,
     };
   } finally {
-    await workload?.stop().catch(() => {});
-    await fleet?.close();
-    await embedding.close();
-    await database.close();
+    await arena.close();
   }
 }
 
-const TELL_MS = 10_000;
-const lanes: readonly Lane[] = [...Array(WORKERS).keys(), "database"] as readonly Lane[];
-
-async function runLane(faults: readonly Fault[], world: Parameters<typeof inject>[1], injected: Injected[]) {
-  for (const fault of faults) {
-    await sleep(fault.afterMs);
-    const from = Date.now();
-    await inject(fault, world);
-    injected.push({ fault, from, to: Date.now() });
-  }
+/** Each lane's faults one after the other, the lanes side by side. */
+export async function injectAll(
+  faults: readonly Fault[],
+  arena: Pick<Arena, "sql" | "fleet" | "server">,
+  injected: Injected[],
+  goOn: () => boolean = () => true,
+): Promise<void> {
+  await Promise.all(
+    lanes.map(async (lane) => {
+      for (const fault of faults) {
+        if (fault.lane !== lane) continue;
+        await sleep(fault.afterMs);
+        if (!goOn()) return;
+        const from = Date.now();
+        await inject(fault, arena);
+        injected.push({ fault, from, to: Date.now() });
+      }
+    }),
+  );
 }
 
 /** Nothing is disturbed any more: every job comes to its end. Delayed ones need not wait for their time. */
@@ -148,8 +119,8 @@ async function untilQuiet(sql: postgres.Sql, fleet: Fleet): Promise<readonly str
     if (left === 0) return [];
     if (performance.now() > until) return [`${left} jobs did not end within ${QUIET_MS / 1000} s of quiet`];
     await patiently(
-      () =>
-        sql`update public.rag_ingestion_queue set run_at = now() where status = 'queued' and run_at > now()`,
+      () => sql`update public.rag_ingestion_queue set run_at = now()
+        where status = 'queued' and run_at > now()`,
     );
     await sleep(500);
   }

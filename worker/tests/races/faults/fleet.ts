@@ -14,7 +14,9 @@ export type Berth = {
   worker(): WorkerProcess;
   /** Signals the worker, waits until it has ended, and starts another. Answers how the first one ended. */
   replace(signal: "SIGKILL" | "SIGTERM", pauseMs?: number): Promise<number | string>;
-  /** Resolves when the worker that is there says that it works, or after a while. */
+  /** Whether the worker that is there has said that it works. */
+  works(): boolean;
+  /** Resolves when it has, or after a while. */
   ready(): Promise<void>;
 };
 
@@ -40,7 +42,7 @@ export type FleetOptions = {
 };
 
 const STARTED = "RAG worker ready";
-const READY_MS = 15_000;
+const READY_MS = 60_000;
 const RESTART_MS = 300;
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
@@ -131,6 +133,7 @@ function openBerth(
       if (!over) current = begin();
       return code;
     },
+    works: () => current.lines.some((line) => line.includes(STARTED)),
     async ready() {
       await Promise.race([current.line(STARTED).catch(() => {}), sleep(READY_MS)]);
     },

@@ -12,11 +12,20 @@ export type FaultWorld = {
   readonly server: Pick<OwnPostgres, "restart">;
 };
 
-/** Resolves when the fault is over and its worker, where one was replaced, works again. */
+// What is down cannot be hurt. On a busy machine a worker needs seconds to start.
+const MOST_WAIT_MS = 30_000;
+
+/** Waits for somebody to hurt; resolves when the fault is over. */
 export async function inject(fault: Fault, world: FaultWorld): Promise<void> {
-  if (fault.lane === "database") return await databaseFaults[fault.kind]?.(fault, world);
+  if (fault.lane === "database") {
+    const half = world.fleet.berths.length / 2;
+    const working = () => world.fleet.berths.filter((berth) => berth.works()).length;
+    await until(() => working() >= half, MOST_WAIT_MS);
+    return await databaseFaults[fault.kind]?.(fault, world);
+  }
   const berth = world.fleet.berths[fault.lane];
   if (berth === undefined) throw new Error(`There is no worker ${fault.lane}.`);
+  await until(() => berth.works(), MOST_WAIT_MS);
   await workerFaults[fault.kind]?.(fault, berth, world);
 }
 
@@ -28,11 +37,9 @@ const CALLS_MS = 2000;
 const workerFaults: Partial<Record<FaultKind, Inject<[Berth, FaultWorld]>>> = {
   async kill({ forMs }, berth) {
     await berth.replace("SIGKILL", forMs);
-    await berth.ready();
   },
   async term({ forMs }, berth) {
     await berth.replace("SIGTERM", forMs);
-    await berth.ready();
   },
   async freeze({ forMs }, berth) {
     const worker = berth.worker();

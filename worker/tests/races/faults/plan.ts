@@ -6,6 +6,7 @@ import { type Random, randomFrom } from "./random.ts";
 export const WORKERS = 4;
 export const SUPABASE = 3;
 export type Lane = 0 | 1 | 2 | 3 | "database";
+export const lanes: readonly Lane[] = [0, 1, 2, 3, "database"];
 
 const anyWorker: readonly Lane[] = [0, 1, 2, 3];
 
@@ -81,7 +82,8 @@ export function planFaults(
       number: at + 1,
       kind,
       lane: where[turn % where.length] as Lane,
-      afterMs: random.between(50, 600),
+      // A restart in one lane is a fault for all the others: they need time to have something to lose.
+      afterMs: where[0] === "database" ? random.between(300, 2200) : random.between(50, 600),
       forMs: durationOf(kind, leaseMs, random),
       directions: random.pick([["up"], ["down"], ["up", "down"]] as const),
     };

@@ -51,7 +51,14 @@ export async function digestsOf(
       databaseUrl: own.url(database.name),
       embeddingUrl: embedding.baseUrl,
       id: "undisturbed",
-      environment: { ...environment, RAG_LEASE_SECONDS: "60", RAG_JOB_CONCURRENCY: "16", RAG_EMBEDDING_BATCH: "64", RAG_EMBEDDING_CONCURRENCY: "4", LOG_LEVEL: "warn" },
+      environment: {
+        ...environment,
+        RAG_LEASE_SECONDS: "60",
+        RAG_JOB_CONCURRENCY: "16",
+        RAG_EMBEDDING_BATCH: "64",
+        RAG_EMBEDDING_CONCURRENCY: "4",
+        LOG_LEVEL: "warn",
+      },
       arguments: ["--once"],
     });
     const limit = setTimeout(() => worker.signal("SIGKILL"), LIMIT_MS);

@@ -20,12 +20,12 @@ export type WorkloadOptions = {
   readonly seed: number;
   /** Jobs that wait or are at work; more are added below it. */
   readonly backlog: number;
-  /** At most so many uploads; then only re-uploads of nothing: the workload rests. */
   readonly pauseMs: number;
+  /** Chunks of the largest document. */
+  readonly mostChunks: number;
 };
 
 const TENANTS = 5;
-const MOST_CHUNKS = 40;
 // Enough that no crash ends a job; the fragile ones are there to be ended.
 const MOST_ATTEMPTS = 100;
 const FRAGILE_ATTEMPTS = 2;
@@ -46,7 +46,7 @@ export function startWorkload(sql: postgres.Sql, options: WorkloadOptions): Work
   const upload = async (document: Known) => {
     document.version += 1;
     const { fate, form, number, version } = document;
-    const content = contentOf(number, version, chunksOf(random), form, fate === "poison");
+    const content = contentOf(number, version, chunksOf(random, options.mostChunks), form, fate === "poison");
     const request = {
       tenant_id: `tenant-${number % TENANTS}`,
       external_id: `d${number}`,
@@ -108,7 +108,7 @@ export function startWorkload(sql: postgres.Sql, options: WorkloadOptions): Work
 const fates: readonly Upload["fate"][] = [...Array<"whole">(18).fill("whole"), "poison", "fragile"];
 
 /** Small ones mostly, as documents are. */
-const chunksOf = (random: Random): number => 1 + Math.floor(random.fraction() ** 2 * MOST_CHUNKS);
+const chunksOf = (random: Random, most: number): number => 1 + Math.floor(random.fraction() ** 2 * most);
 
 async function act(sql: postgres.Sql, name: "rag_cancel_jobs" | "rag_requeue_jobs", jobId: string) {
   const filter = { job_ids: [jobId] };
