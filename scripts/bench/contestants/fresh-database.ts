@@ -24,11 +24,31 @@ export async function createDatabase(): Promise<FreshDatabase> {
   await administer((sql) => sql`create database ${sql(name)}`);
   const own = new URL(server);
   own.pathname = `/${name}`;
-  return {
+  const database: FreshDatabase = {
     url: own.href,
     withSession: (work) => withSession(own.href, work),
-    drop: () => administer((sql) => sql`drop database ${sql(name)} with (force)`),
+    async drop() {
+      standing.delete(database);
+      await administer((sql) => sql`drop database if exists ${sql(name)} with (force)`);
+    },
   };
+  if (standing.size === 0) dropWhenInterrupted();
+  standing.add(database);
+  return database;
+}
+
+const standing = new Set<FreshDatabase>();
+
+/** A bench that is interrupted must not leave the server at work on a statement that nobody waits for. */
+function dropWhenInterrupted(): void {
+  const drop = async () => {
+    await Promise.allSettled([...standing].map((database) => database.drop()));
+    process.exit(130);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.removeAllListeners(signal);
+    process.once(signal, () => void drop());
+  }
 }
 
 export async function withSession<Result>(

@@ -2,9 +2,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { openActivity } from "../../../worker/activity/activity.ts";
 import { openPostgres } from "../../../worker/database/postgres.ts";
+import { postgresLines } from "../../../worker/database/postgres-line.ts";
 import type { SqlCall } from "../../../worker/document/sql-call.ts";
 import { openLeaseKeeper } from "../../../worker/queue/lease-keeper.ts";
 import { startWorker } from "../../../worker/queue/worker.ts";
+import type { RunningWorker } from "../../../worker/queue/worker-state.ts";
+import { openWakeBus } from "../../../worker/wake-buses/open-wake-bus.ts";
+import { busConfig } from "./buses.ts";
 import { monotonicMs } from "./clock.ts";
 import { DrainClock, takePart } from "./part.ts";
 
@@ -42,12 +46,17 @@ await takePart(async (part) => {
       poolTimeoutSeconds: 30,
     },
   });
+  let worker: RunningWorker | null = null;
+  const bus = await openWakeBus({ ...busConfig(part.settings), activity, openLine: postgresLines(url) }, () =>
+    worker?.wake(),
+  );
   await part.ready();
-  const worker = startWorker(
+  worker = startWorker(
     {
       call,
       activity,
       keeper,
+      hints: bus,
       run: async (job) => {
         if (tellStarts) part.started(job.tenantId, monotonicMs());
         clock.ran(1);
@@ -63,10 +72,13 @@ await takePart(async (part) => {
       graceMs: 5000,
       memoryBytes: Number.POSITIVE_INFINITY,
       once: mode === "drain",
+      watches: true,
     },
   );
-  void part.stopped.then(() => worker.stop("bench"));
-  await worker.ended;
+  const running = worker;
+  void part.stopped.then(() => running.stop("bench"));
+  await running.ended;
+  await bus.close();
   await keeper.stop();
   await database.close();
   return clock.drained();

@@ -2,6 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { migrate } from "../../../worker/database/migrate.ts";
 import type { SqlSession } from "../../../worker/database/sql-session.ts";
+import { openHintSender } from "../../../worker/wake-buses/hint-sender.ts";
+import { busConfig } from "./buses.ts";
 import type { Contestant, Fill } from "./contestant.ts";
 import { openSqlEnqueuer } from "./enqueue.ts";
 import { withSession } from "./fresh-database.ts";
@@ -35,7 +37,21 @@ export const ours: Contestant = {
       ),
     );
     const ids = documents.map((document) => String(document.id));
-    return openSqlEnqueuer(url, "insert into public.rag_ingestion_queue (document_id) values ($1)", ids);
+    const sql = "insert into public.rag_ingestion_queue (document_id) values ($1)";
+    const enqueuer = await openSqlEnqueuer(url, sql, ids);
+    // On Postgres the insert's trigger notifies; a broker is told by whoever enqueued, after the commit.
+    const sender = await openHintSender(busConfig(upcoming), (failure) => {
+      throw failure;
+    });
+    return {
+      async next() {
+        await enqueuer.next();
+        sender.send({ jobId: null, documentId: null });
+      },
+      async close() {
+        await Promise.all([enqueuer.close(), sender.close()]);
+      },
+    };
   },
 };
 
