@@ -1,35 +1,20 @@
 // rag cancel: jobs that wait or run come to an end; what is live already stays live.
-import { z } from "zod";
-import { type ChooseOptions, chooseJobs } from "./choose-jobs.ts";
-import { type CommandContext, type DefineCommand, exitCodes } from "./command.ts";
-import { addFilterOptions } from "./job-filter.ts";
-import { withParts } from "./open.ts";
-import { counted } from "./words.ts";
+import { type Act, type ActOptions, actOnJobs } from "./act-on-jobs.ts";
+import type { DefineCommand } from "./command.ts";
+import { addActOptions, addFilterOptions } from "./job-filter.ts";
 
-type Options = ChooseOptions & { readonly json?: boolean };
-
-export const defineCancel: DefineCommand = (command, context) => {
-  addFilterOptions(command.argument("[id...]", "jobs by id, or by its first digits"))
-    .option("--yes", "do not ask")
-    .action((ids: readonly string[], options: Options) => cancel(ids, options, context));
+const cancel: Act = {
+  verb: "Cancel",
+  sql: "rag_cancel_jobs",
+  done: "cancelled",
+  would: "would_cancel",
+  statuses: { named: ["queued", "processing"], filtered: ["queued", "processing"] },
+  says: (jobs) => `${jobs} cancelled.`,
+  left: "The others had ended already: rag job ID says how.",
 };
 
-async function cancel(typed: readonly string[], options: Options, context: CommandContext): Promise<void> {
-  const { terminal } = context;
-  const statuses = ["queued", "processing"] as const;
-  const choice = { verb: "Cancel", statuses: { named: statuses, filtered: statuses } };
-  await withParts(context, async ({ database: { call } }) => {
-    const filter = await chooseJobs(call, typed, options, choice, terminal);
-    if (filter === null) {
-      if (options.json) terminal.record({ cancelled: 0 });
-      return;
-    }
-    const answer = z.object({ cancelled: z.number() });
-    const { cancelled } = answer.parse(await call("rag_cancel_jobs", { p_filter: filter }));
-    if (options.json) terminal.record({ cancelled });
-    else terminal.say(`${counted(cancelled, "job")} cancelled.`);
-    if (cancelled >= typed.length) return;
-    terminal.note("The others had ended already: rag job ID says how.");
-    context.end(exitCodes.someFailed);
-  });
-}
+export const defineCancel: DefineCommand = (command, context) => {
+  addActOptions(addFilterOptions(command.argument("[id...]", "jobs by id, or by its first digits")))
+    .addHelpText("after", "\nA running job's worker stops at its next write, which is refused.")
+    .action((ids: readonly string[], options: ActOptions) => actOnJobs(ids, options, cancel, context));
+};

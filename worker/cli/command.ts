@@ -35,6 +35,19 @@ export function numberWithin(least: number, most: number): (text: string) => num
   };
 }
 
+const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 } as const;
+// A hundred years; what is older is a mistake in typing.
+const LONGEST_SECONDS = 3_153_600_000;
+
+/** Reads `90s`, `15m`, `2h`, `30d` or `2w` as seconds. */
+export function durationSeconds(text: string): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)\s*([smhdw])$/i.exec(text.trim()) ?? [];
+  const seconds = Number(amount) * SECONDS[(unit ?? "s").toLowerCase() as keyof typeof SECONDS]; // SAFETY: as matched.
+  if (!(seconds >= 0 && seconds <= LONGEST_SECONDS))
+    throw new InvalidArgumentError("It must be a time such as 90s, 15m, 2h, 30d or 2w.");
+  return seconds;
+}
+
 /** Reads `a,b, c`. */
 export function commaList(text: string): string[] {
   const items = text

@@ -1,7 +1,7 @@
-// The options by which jobs are chosen, the same for rag jobs, rag retry and rag cancel.
+// The options by which jobs are chosen, the same for every command that lists jobs or acts on them.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { commaList } from "./command.ts";
-import { type JobFilter, type JobStatus, jobStatuses } from "./job-row.ts";
+import { commaList, durationSeconds } from "./command.ts";
+import { type JobFilter, type JobStatus, jobStatuses, type WaitReason, waitReasons } from "./job-row.ts";
 
 export type FilterOptions = {
   readonly status?: readonly JobStatus[];
@@ -9,17 +9,47 @@ export type FilterOptions = {
   readonly collection?: string;
   readonly kind?: string;
   readonly code?: string;
+  readonly worker?: string;
+  readonly document?: string;
+  readonly waits?: readonly WaitReason[];
+  /** Seconds. */
+  readonly olderThan?: number;
 };
+
+export const jobKinds = ["document", "relationships", "sync"] as const;
+
+/** For the sentence that asks for one of them. */
+export const filterWords =
+  "--status, --tenant, --collection, --kind, --code, --worker, --document, --waits or --older-than";
 
 export function addFilterOptions(command: Command): Command {
   return command
-    .option("--status <a,b>", `only with one of these statuses: ${jobStatuses.join(", ")}`, statuses)
+    .option(
+      "--status <a,b>",
+      `only with one of these statuses: ${jobStatuses.join(", ")}`,
+      oneOf(jobStatuses, "status"),
+    )
     .option("--tenant <id>", "only this tenant's")
     .option("--collection <name>", "only documents of this collection")
-    .addOption(
-      new Option("--kind <kind>", "only jobs of this kind").choices(["document", "relationships", "sync"]),
+    .addOption(new Option("--kind <kind>", "only jobs of this kind").choices(jobKinds))
+    .option("--code <code>", "only with this error code, such as embed.unavailable")
+    .option("--worker <id>", "only those that this worker has or had")
+    .option("--document <id>", "only this document's", documentId)
+    .option(
+      "--waits <a,b>",
+      `only queued ones that wait for one of these: ${waitReasons.join(", ")}`,
+      oneOf(waitReasons, "reason to wait"),
     )
-    .option("--code <code>", "only with this error code, such as embed.unavailable");
+    .option(
+      "--older-than <time>",
+      "only those untouched for so long, such as 90s, 15m, 2h or 30d",
+      durationSeconds,
+    );
+}
+
+/** For commands that change jobs. */
+export function addActOptions(command: Command): Command {
+  return command.option("--dry-run", "only count them").option("--yes", "do not ask");
 }
 
 export function filterOf(options: FilterOptions): JobFilter {
@@ -29,13 +59,23 @@ export function filterOf(options: FilterOptions): JobFilter {
     ...(options.collection !== undefined && { collection: options.collection }),
     ...(options.kind !== undefined && { kind: options.kind }),
     ...(options.code !== undefined && { error_code: options.code }),
+    ...(options.worker !== undefined && { worker_id: options.worker }),
+    ...(options.document !== undefined && { document_ids: [options.document] }),
+    ...(options.waits !== undefined && { waits_for: options.waits }),
+    ...(options.olderThan !== undefined && { older_than_seconds: options.olderThan }),
   };
 }
 
-function statuses(text: string): readonly JobStatus[] {
-  return commaList(text).map((item) => {
-    const status = jobStatuses.find((known) => known === item);
-    if (status === undefined) throw new InvalidArgumentError(`There is no status "${item}".`);
-    return status;
-  });
+function oneOf<const Known extends string>(known: readonly Known[], what: string) {
+  return (text: string): readonly Known[] =>
+    commaList(text).map((item) => {
+      const found = known.find((candidate) => candidate === item);
+      if (found === undefined) throw new InvalidArgumentError(`There is no ${what} "${item}".`);
+      return found;
+    });
+}
+
+function documentId(text: string): string {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError("It must be a document's whole id; rag job ID shows it.");
 }

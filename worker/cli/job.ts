@@ -62,12 +62,13 @@ export const defineJob: DefineCommand = (command, context) => {
 async function job(typed: string, json: boolean, context: CommandContext): Promise<void> {
   const { terminal } = context;
   const answer = await withParts(context, async ({ database }) => {
-    const [id] = await resolveJobIds(database.call, [typed]);
-    return await database.call("rag_describe_job", { p_job_id: id });
+    const { ids } = await resolveJobIds(database.call, [typed]);
+    return ids[0] === undefined ? null : await database.call("rag_describe_job", { p_job_id: ids[0] });
   });
   if (answer === null) {
-    terminal.note(`No job has the id ${typed}. rag jobs lists them.`);
-    if (json) terminal.record({ error: { code: "job.unknown", message: "No job has this id." } });
+    const says = `No job has the id ${clip(typed, 40)}. rag jobs lists them.`;
+    terminal.note(says);
+    if (json) terminal.record({ error: { code: "job.unknown", message: says } });
     context.end(exitCodes.someFailed);
     return;
   }
@@ -80,7 +81,7 @@ function printJob(job: Described, terminal: Terminal): void {
   const rows = [
     ["Job", job.id],
     ["Status", job.stage === null ? job.status : `${job.status}, ${job.stage}`],
-    job.waits_for === null ? null : ["Waits for", job.waits_for],
+    job.waits_for === null ? null : ["Waits for", clip(job.waits_for, 400)],
     ["Document", documentOf(job)],
     job.document?.source_uri == null
       ? null
@@ -99,10 +100,10 @@ function printJob(job: Described, terminal: Terminal): void {
     job.error_code === null ? null : ["Error", `${job.error_code}: ${clip(job.error_detail ?? "", 400)}`],
   ].filter((row) => row !== null);
   for (const line of table(rows)) terminal.say(line);
-  // The newest last, where the eye ends; the current error stands above already.
+  if (job.errors.length > 0) terminal.say("\nWhat went wrong so far, the newest last:");
   for (const error of job.errors)
     terminal.say(
-      `  ${error.at.toISOString()}  try ${error.attempt ?? "?"}  ${error.code}: ${clip(error.detail ?? "", 200)}`,
+      `  ${error.at.toISOString()}  try ${error.attempt ?? "?"}  ${error.code}: ${clip(error.detail ?? "", 200)}${error.worker_id === null ? "" : `  (${clip(error.worker_id, 60)})`}`,
     );
 }
 

@@ -34,12 +34,18 @@ function printJobs(rows: readonly JobRow[], terminal: Terminal): void {
     ago((Date.now() - row.submitted_at.getTime()) / 1000),
     row.total_chunks === null ? String(row.processed_chunks) : `${row.processed_chunks}/${row.total_chunks}`,
     clip(row.kind === "document" ? nameOf(row.title, row.source_uri) : row.kind, 40),
-    row.error_code === null ? "" : clip(`${row.error_code}: ${row.error_detail ?? ""}`, errorWidth(terminal)),
+    clip(remarkOn(row), remarkWidth(terminal)),
   ]);
   for (const line of table([header, ...lines])) terminal.say(line);
 }
 
-const errorWidth = (terminal: Terminal) => Math.max(30, widthOf(terminal.stdout) - 90);
+// Why it waits says the error too, where that is the reason.
+function remarkOn(row: JobRow): string {
+  if (row.waits_for !== null) return `waits for ${row.waits_for}`;
+  return row.error_code === null ? "" : `${row.error_code}: ${row.error_detail ?? ""}`;
+}
+
+const remarkWidth = (terminal: Terminal) => Math.max(30, widthOf(terminal.stdout) - 90);
 
 function colourOf(row: JobRow): Style {
   if (row.status === "failed") return "red";

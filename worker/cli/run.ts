@@ -44,6 +44,22 @@ const commands: Readonly<Record<string, Row>> = {
     says: "cancel jobs that wait or run",
     load: async () => (await import("./cancel.ts")).defineCancel,
   },
+  "reset-stuck": {
+    says: "put jobs back into the queue whose worker is gone",
+    load: async () => (await import("./reset-stuck.ts")).defineResetStuck,
+  },
+  pause: {
+    says: "let no job be taken, of all, of a kind or of a tenant",
+    load: async () => (await import("./pause.ts")).definePause,
+  },
+  resume: {
+    says: "end a pause",
+    load: async () => (await import("./pause.ts")).defineResume,
+  },
+  prune: {
+    says: "delete jobs that ended long ago",
+    load: async () => (await import("./prune.ts")).definePrune,
+  },
   migrate: {
     says: "bring the database schema up to date",
     load: async () => (await import("./migrate.ts")).defineMigrate,
@@ -71,7 +87,12 @@ export async function run(
     await program.parseAsync(argv.length === 0 ? ["--help"] : [...argv], { from: "user" });
     return code;
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.done : exitCodes.unusable;
+    if (thrown instanceof CommanderError) {
+      if (thrown.exitCode === 0) return exitCodes.done;
+      // Commander has told people; a script reads stdout.
+      if (argv.includes("--json")) recordError("usage.invalid", thrown.message, terminal);
+      return exitCodes.unusable;
+    }
     return await report(failureFromUnknown(thrown), argv, terminal);
   }
 }
@@ -105,8 +126,7 @@ async function report(failure: Failure, argv: readonly string[], terminal: Termi
   const sentence =
     failure.code === "usage.invalid" ? failure.message : `${adviseOperator(failure)} [${failure.code}]`;
   terminal.note(`rag: ${sentence}`);
-  if (argv.includes("--json"))
-    terminal.record({ error: { code: failure.code, message: describeFailure(failure) } });
+  if (argv.includes("--json")) recordError(failure.code, describeFailure(failure), terminal);
   if (await wantsStack()) printStacks(failure, terminal);
   else if (failure.kind === "defect")
     terminal.note(`${String(failure.cause)}\nLOG_LEVEL=debug shows where it came from.`);
@@ -114,6 +134,9 @@ async function report(failure: Failure, argv: readonly string[], terminal: Termi
     ? exitCodes.someFailed
     : exitCodes.unusable;
 }
+
+const recordError = (code: string, message: string, terminal: Terminal) =>
+  terminal.record({ error: { code, message: message.replace(/^error: /, "") } });
 
 function printStacks(failure: Failure, terminal: Terminal): void {
   let at: unknown = failure;

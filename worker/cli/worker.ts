@@ -9,7 +9,7 @@ import { logActivity } from "../log/log-activity.ts";
 import { secretsOf } from "../log/redact.ts";
 import type { WorkerSummary } from "../queue/worker-state.ts";
 import { type CommandContext, commaList, type DefineCommand, exitCodes, wholeNumber } from "./command.ts";
-import { configOf } from "./open.ts";
+import { configOf, warnOfUnknownSettings } from "./open.ts";
 import { untilStopped } from "./stop-signals.ts";
 import { withWorker } from "./with-worker.ts";
 
@@ -41,6 +41,7 @@ async function worker(options: Options, context: CommandContext): Promise<void> 
     secrets: secretsOf(config),
     destination: json ? "stderr" : "stdout",
   });
+  warnOfUnknownSettings(log);
   let stopped: NodeJS.Signals | null = null;
   const summary = await untilStopped(
     (signal) => work(config, log, options, { signal, reason: () => stopped ?? "stop" }),
@@ -53,7 +54,7 @@ async function worker(options: Options, context: CommandContext): Promise<void> 
       ).unref();
     },
   );
-  if (json) context.terminal.record(summary);
+  if (json) context.terminal.record({ ...summary, seconds: Math.round(summary.seconds * 1000) / 1000 });
   // With --once what was given back undone is no success either, unless somebody stopped us.
   const undone = stopped === null && summary.released > 0 && summary.completed === 0;
   context.end(options.once && (summary.failed > 0 || undone) ? exitCodes.someFailed : exitCodes.done);

@@ -115,6 +115,17 @@ describe("refusing", () => {
     expect(failureOf({ [name]: value }).message).toContain(`${name} must be`);
   });
 
+  test("an overlap as large as the chunk is refused: every chunk would only repeat the one before", () => {
+    const failure = failureOf({ RAG_CHUNK_TOKENS: "64", RAG_CHUNK_OVERLAP_TOKENS: "64" });
+
+    expect(failure.message).toContain(
+      "RAG_CHUNK_OVERLAP_TOKENS (64) must be less than RAG_CHUNK_TOKENS (64)",
+    );
+    expect(readConfig({ RAG_CHUNK_TOKENS: "64", RAG_CHUNK_OVERLAP_TOKENS: "63" }).chunkOverlapTokens).toBe(
+      63,
+    );
+  });
+
   test("the name that was used is the name in the message", () => {
     const failure = failureOf({ RAG_MAX_FILE_MB: "none" });
 

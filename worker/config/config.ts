@@ -25,8 +25,13 @@ export function readConfig(environment: Environment): Config {
     if (!parsed.success) wrong.push(`${name} must be ${setting.accepts}`);
     return [key, parsed.success ? parsed.data : setting.fallback];
   });
+  const config = Object.fromEntries(entries) as Config; // SAFETY: built from the same table as the type.
+  if (config.chunkOverlapTokens >= config.chunkTokens)
+    wrong.push(
+      `RAG_CHUNK_OVERLAP_TOKENS (${config.chunkOverlapTokens}) must be less than RAG_CHUNK_TOKENS (${config.chunkTokens})`,
+    );
   if (wrong.length > 0) throw new Failure("config.invalid", { says: `Wrong settings: ${wrong.join("; ")}.` });
-  return Object.freeze(Object.fromEntries(entries)) as Config; // SAFETY: built from the same table as the type.
+  return Object.freeze(config);
 }
 
 /** The process environment over .env.local over .env of the given folder. */

@@ -72,6 +72,12 @@ export const settings = {
     max: 3600,
     says: "Time to finish or release jobs after SIGTERM or SIGINT.",
   }),
+  retentionDays: integer("RAG_RETENTION_DAYS", {
+    fallback: 30,
+    min: 1,
+    max: 36_500,
+    says: "Age in days at which `rag prune` deletes finished jobs.",
+  }),
   memoryLimitMb: integer("RAG_MEMORY_LIMIT_MB", {
     fallback: null,
     fallbackSays: "80 % of the cgroup or machine",

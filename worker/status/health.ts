@@ -4,11 +4,14 @@ import type { Activity } from "../activity/activity.ts";
 import { catalogue, type FailureCode } from "../failure/catalogue.ts";
 import type { WorkerState } from "../queue/worker-state.ts";
 import { inWords } from "../timing/durations.ts";
+import { judgeHorizon } from "./horizon.ts";
 import type { FiguresAnswer } from "./queue-figures.ts";
 
 export type HealthStatus = "ok" | "degraded" | "down";
 export type Check = { readonly status: HealthStatus; readonly says: string };
-export type Checks = Readonly<Record<"database" | "leases" | "provider" | "configuration" | "memory", Check>>;
+export type Checks = Readonly<
+  Record<"database" | "horizon" | "leases" | "provider" | "configuration" | "memory", Check>
+>;
 
 /** The claim loop rests ten seconds at most. */
 export const LOOP_STANDS_STILL_MS = 60_000;
@@ -47,6 +50,7 @@ export type HealthInput = {
 export function checkHealth(input: HealthInput): { readonly status: HealthStatus; readonly checks: Checks } {
   const checks: Checks = {
     database: checkDatabase(input),
+    horizon: checkHorizon(input),
     leases: checkLeases(input),
     provider: checkProvider(input),
     configuration: checkConfiguration(input.state),
@@ -73,6 +77,13 @@ function checkDatabase({ state, queue }: HealthInput): Check {
   if (queue.trouble !== null)
     return degraded(`The figures could not be read. ${operatorSays(queue.trouble)}`);
   return ok("The database answers.");
+}
+
+function checkHorizon({ queue }: HealthInput): Check {
+  // Old figures would go on accusing a session that has ended.
+  if (queue.figures === null || queue.trouble !== null) return ok("Not known just now.");
+  const { held, says } = judgeHorizon(queue.figures);
+  return held ? degraded(says) : ok(says);
 }
 
 function checkLeases({ state, recent, now }: HealthInput): Check {

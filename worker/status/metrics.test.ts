@@ -3,32 +3,11 @@ import { type Activity, openActivity } from "../activity/activity.ts";
 import type { WorkerState } from "../queue/worker-state.ts";
 import { openMetrics } from "./metrics.ts";
 import type { FiguresAnswer } from "./queue-figures.ts";
+import { someFigures, someState } from "./testing/some-figures.ts";
 
-const working: WorkerState = {
-  workerId: "host/1",
-  condition: "working",
-  code: null,
-  advice: null,
-  jobs: 1,
-  slots: 4,
-  loopAgeMs: 20,
-  leaseAgeMs: 500,
-};
-const known: FiguresAnswer = {
-  figures: {
-    queued: 5,
-    delayed: 2,
-    processing: 1,
-    oldest_queued_seconds: 12.5,
-    last_day: { complete: 0, failed: 0, cancelled: 0, chunks: 0, reused_chunks: 0, tokens: 0, cost_usd: 0 },
-    last_hour_complete: 0,
-    workers: [{}, {}],
-  },
-  ageMs: 0,
-  trouble: null,
-};
+const known: FiguresAnswer = { figures: someFigures, ageMs: 0, trouble: null };
 
-function openWorld(state: () => WorkerState = () => working, figures: () => FiguresAnswer = () => known) {
+function openWorld(state: () => WorkerState = () => someState, figures: () => FiguresAnswer = () => known) {
   const activity = openActivity();
   const metrics = openMetrics({ activity, state, figures: async () => figures(), version: "1.2.3" });
   return {
@@ -169,7 +148,7 @@ test("no title, id or sentence of a document becomes a label", async () => {
 
 test("gauges show the queue and the worker as they are now", async () => {
   let jobs = 1;
-  const { readSample } = openWorld(() => ({ ...working, jobs }));
+  const { readSample } = openWorld(() => ({ ...someState, jobs }));
 
   const before = await readSample("rag_worker_jobs");
   jobs = 3;
@@ -181,6 +160,11 @@ test("gauges show the queue and the worker as they are now", async () => {
   expect(await readSample('rag_queue_jobs{status="processing"}')).toBe(1);
   expect(await readSample("rag_queue_oldest_seconds")).toBe(12.5);
   expect(await readSample("rag_workers")).toBe(2);
+  expect(await readSample('rag_queue_waiting_jobs{reason="cap"}')).toBe(1);
+  expect(await readSample('rag_queue_waiting_jobs{reason="document"}')).toBe(0);
+  expect(await readSample("rag_queue_pauses")).toBe(0);
+  expect(await readSample("rag_queue_dead_rows")).toBe(40);
+  expect(await readSample("rag_oldest_snapshot_age_seconds")).toBe(0);
   expect(await readSample('rag_worker_condition{condition="working"}')).toBe(1);
   expect(await readSample('rag_worker_condition{condition="stopped"}')).toBe(0);
   expect(await readSample('rag_build_info{version="1.2.3"}')).toBe(1);
@@ -197,6 +181,23 @@ test("figures that could not be read are absent, not old and not zero", async ()
   expect(await readSample('rag_queue_jobs{status="ready"}')).toBeNull();
   expect(await readSample("rag_queue_oldest_seconds")).toBeNull();
   expect(await readSample("rag_workers")).toBeNull();
+  expect(await readSample('rag_queue_waiting_jobs{reason="slot"}')).toBeNull();
+  expect(await readSample("rag_queue_dead_rows")).toBeNull();
+  expect(await readSample("rag_oldest_snapshot_age_seconds")).toBeNull();
+});
+
+test("a snapshot whose age this role may not see has no age, not the age nought", async () => {
+  let seconds: number | null = 7;
+  const { readSample, metrics } = openWorld(undefined, () => ({
+    ...known,
+    figures: { ...someFigures, oldest_snapshot_seconds: seconds },
+  }));
+  await metrics.scrape();
+
+  seconds = null;
+
+  expect(await readSample("rag_oldest_snapshot_age_seconds")).toBeNull();
+  expect(await readSample("rag_queue_dead_rows")).toBe(40);
 });
 
 test("a fact below nothing does not make the listener throw", async () => {

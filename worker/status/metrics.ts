@@ -24,6 +24,8 @@ export type MetricsOptions = {
 const JOB_SECONDS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600];
 const REQUEST_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60];
 const conditions = ["starting", "working", "misconfigured", "database-lost", "stopping", "stopped"] as const;
+// As rag_waiting_jobs names them.
+const reasons = ["slot", "time", "backoff", "document", "pause", "cap", "worker", "kind"] as const;
 
 export function openMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
@@ -183,7 +185,19 @@ function openGauges(registry: Registry, options: MetricsOptions): () => Promise<
     labelNames: ["status"],
     registers,
   });
+  const waiting = new Gauge({
+    name: "rag_queue_waiting_jobs",
+    help: "Queued jobs by the reason why they wait; each is counted up to 10,000.",
+    labelNames: ["reason"],
+    registers,
+  });
+  const pauses = gauge("rag_queue_pauses", "Pauses of all jobs, of kinds and of tenants that stand now.");
   const oldest = gauge("rag_queue_oldest_seconds", "How long the oldest ready job has waited.");
+  const dead = gauge("rag_queue_dead_rows", "Dead rows of the queue that vacuum has not removed.");
+  const snapshot = gauge(
+    "rag_oldest_snapshot_age_seconds",
+    "How long vacuum has been held back by the oldest snapshot, transaction or slot; absent when not visible.",
+  );
   const workers = gauge("rag_workers", "Workers alive on this database.");
   const known = gauge("rag_queue_figures_known", "1 when the queue's figures could be read just now.");
   const slots = gauge("rag_worker_slots", "Jobs this worker may do at once.");
@@ -218,15 +232,20 @@ function openGauges(registry: Registry, options: MetricsOptions): () => Promise<
     known.set(trouble === null ? 1 : 0);
     if (figures === null || trouble !== null) {
       // Old figures would look like a queue that stands still, zeros like an empty one: none are better.
-      queue.reset();
-      oldest.remove();
-      workers.remove();
+      for (const labelled of [queue, waiting]) labelled.reset();
+      for (const single of [oldest, workers, pauses, dead, snapshot]) single.remove();
       return;
     }
     queue.set({ status: "ready" }, figures.queued - figures.delayed);
     queue.set({ status: "delayed" }, figures.delayed);
     queue.set({ status: "processing" }, figures.processing);
+    waiting.reset();
+    for (const reason of reasons) waiting.set({ reason }, figures.waiting[reason] ?? 0);
+    pauses.set(figures.paused.length);
     oldest.set(figures.oldest_queued_seconds ?? 0);
+    dead.set(figures.dead_rows);
+    if (figures.oldest_snapshot_seconds === null) snapshot.remove();
+    else snapshot.set(figures.oldest_snapshot_seconds);
     workers.set(figures.workers.length);
   };
 }

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { Failure } from "../failure/failure.ts";
 import type { WorkerState } from "../queue/worker-state.ts";
 import { closeWorlds, openWorld } from "./testing/open-world.ts";
+import { someFigures } from "./testing/some-figures.ts";
 
 afterEach(closeWorlds);
 
@@ -64,6 +65,7 @@ describe("/health", () => {
       status: "ok",
       checks: {
         database: { status: "ok" },
+        horizon: { status: "ok" },
         leases: { status: "ok" },
         provider: { status: "ok" },
         configuration: { status: "ok" },
@@ -149,6 +151,27 @@ describe("/health", () => {
       leases: { status: "degraded", says: expect.stringContaining("4.00 s late") },
     });
     expect(better.checks.provider.status).toBe("ok");
+  });
+
+  test("a session that holds vacuum back for long degrades, and the sentence says how to end it", async () => {
+    const holder = { kind: "session", pid: 4711, name: "report", state: "idle in transaction" } as const;
+    const { ask } = await openWorld({
+      stats: async () => ({
+        ...someFigures,
+        oldest_snapshot: { ...holder, seconds: 7_200, transactions: 50_000 },
+        oldest_snapshot_seconds: 7_200,
+      }),
+    });
+
+    const answer = await ask("/health");
+
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.text)).toMatchObject({
+      status: "degraded",
+      checks: {
+        horizon: { status: "degraded", says: expect.stringContaining("select pg_terminate_backend(4711);") },
+      },
+    });
   });
 
   test("memory above the limit degrades", async () => {

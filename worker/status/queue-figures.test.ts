@@ -1,26 +1,17 @@
 import { expect, test, vi } from "vitest";
 import { Failure } from "../failure/failure.ts";
 import { openQueueFigures } from "./queue-figures.ts";
-
-const figures = {
-  queued: 1,
-  delayed: 0,
-  processing: 0,
-  oldest_queued_seconds: null,
-  last_day: { complete: 0, failed: 0, cancelled: 0, chunks: 0, reused_chunks: 0, tokens: 0, cost_usd: 0 },
-  last_hour_complete: 0,
-  workers: [],
-};
+import { someFigures } from "./testing/some-figures.ts";
 
 test("many who look at once cost one question", async () => {
-  const ask = vi.fn(async () => figures);
+  const ask = vi.fn(async () => someFigures);
   const read = openQueueFigures(ask);
 
   const answers = await Promise.all([read(), read(), read()]);
   await read();
 
   expect(ask).toHaveBeenCalledTimes(1);
-  expect(answers[2]).toMatchObject({ figures: { queued: 1 }, trouble: null });
+  expect(answers[2]).toMatchObject({ figures: { queued: 5 }, trouble: null });
 });
 
 test("a refusal is remembered as long as an answer, so that a dead database is not stormed", async () => {
@@ -38,7 +29,9 @@ test("a refusal is remembered as long as an answer, so that a dead database is n
 
 test("the last figures are kept when a later look fails, with their age", async () => {
   let broken = false;
-  const read = openQueueFigures(() => (broken ? Promise.reject(new Error("no")) : Promise.resolve(figures)));
+  const read = openQueueFigures(() =>
+    broken ? Promise.reject(new Error("no")) : Promise.resolve(someFigures),
+  );
   await read();
 
   broken = true;
@@ -51,7 +44,7 @@ test("the last figures are kept when a later look fails, with their age", async 
     { timeout: 20_000, interval: 100 },
   );
 
-  expect(later.figures).toMatchObject({ queued: 1 });
+  expect(later.figures).toMatchObject({ queued: 5 });
   expect(later.ageMs).toBeGreaterThanOrEqual(2_000);
 });
 

@@ -4,11 +4,40 @@ import { z } from "zod";
 import { failureFromUnknown } from "../failure/from-unknown.ts";
 
 const count = z.number().nonnegative();
-const stats = z.object({
+
+/** Who keeps vacuum from removing dead rows. `seconds` is null where the server does not tell us since when. */
+const oldestSnapshot = z.object({
+  kind: z.enum(["session", "standby", "prepared", "slot"]),
+  pid: z.number().nullable(),
+  /** application_name, or the name of the prepared transaction or slot. */
+  name: z.string().nullable(),
+  state: z.string(),
+  seconds: z.number().nullable(),
+  /** Age in transaction ids: how many have begun since. */
+  transactions: z.number(),
+});
+export type OldestSnapshot = z.infer<typeof oldestSnapshot>;
+
+/** What rag_queue_stats answers. */
+export const queueFigures = z.object({
   queued: count,
   delayed: count,
   processing: count,
+  /** Queued jobs by the reason why they wait, as rag_waiting_jobs names it. */
+  waiting: z.record(z.string(), count),
+  /** A part of `queued` has as many as are counted, or more. */
+  capped: z.boolean(),
   oldest_queued_seconds: z.number().nullable(),
+  paused: z.array(
+    z.object({
+      scope: z.enum(["all", "kind", "tenant"]),
+      name: z.string(),
+      reason: z.string().nullable(),
+      paused_at: z.coerce.date(),
+    }),
+  ),
+  tenants_at_cap: z.array(z.object({ tenant_id: z.string(), jobs: count, max_jobs: count })),
+  /** Of the jobs submitted in the last `seconds`. */
   last_day: z.object({
     complete: count,
     failed: count,
@@ -17,12 +46,18 @@ const stats = z.object({
     reused_chunks: count,
     tokens: count,
     cost_usd: count,
+    seconds: count,
   }),
-  last_hour_complete: count,
-  workers: z.array(z.unknown()),
+  last_hour_complete: count.nullable(),
+  workers: z.array(z.object({ worker_id: z.string(), jobs: count, started_at: z.coerce.date() })),
+  model: z.object({ model: z.string(), dimensions: z.number() }).nullable(),
+  dead_rows: count,
+  oldest_snapshot: oldestSnapshot.nullable(),
+  /** 0 when nobody holds vacuum back; null when this role may not see since when. */
+  oldest_snapshot_seconds: z.number().nullable(),
 });
 
-export type QueueFigures = z.infer<typeof stats>;
+export type QueueFigures = z.infer<typeof queueFigures>;
 
 export type FiguresAnswer = {
   /** The last that were read, also when the last look failed; null when none ever was. */
@@ -45,7 +80,7 @@ export function openQueueFigures(ask: () => Promise<unknown>): ReadFigures {
 
   const look = async () => {
     try {
-      const figures = stats.parse(await ask());
+      const figures = queueFigures.parse(await ask());
       last = { figures, at: performance.now() };
       trouble = null;
     } catch (thrown) {

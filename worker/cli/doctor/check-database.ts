@@ -4,6 +4,9 @@ import type { Parts } from "../../assemble.ts";
 import type { Config } from "../../config/config.ts";
 import { pendingMigrations } from "../../database/migrate.ts";
 import { openPostgresSession } from "../../database/postgres-session.ts";
+import { judgeHorizon } from "../../status/horizon.ts";
+import { pauseInWords } from "../pause.ts";
+import { queueStats } from "../queue-stats.ts";
 import { count, counted } from "../words.ts";
 import { attempt, type Finding, green, red, yellow } from "./finding.ts";
 
@@ -64,7 +67,20 @@ export async function checkDatabase(
       return [await checkLatency(parts), ...checkServer(answer), checkGrants(answer), checkIndex(answer)];
     })),
   );
+  findings.push(...(await attempt("queue", () => checkQueue(parts))));
   return findings;
+}
+
+/** What keeps jobs waiting although everything works, and what makes the queue slow in time. */
+async function checkQueue({ database }: Parts): Promise<readonly Finding[]> {
+  const stats = await queueStats(database.call);
+  const { held, says } = judgeHorizon(stats);
+  return [
+    ...stats.paused.map((one) =>
+      yellow("pause", `${pauseInWords(one)}`, "Jobs that it covers wait until it is ended."),
+    ),
+    held ? yellow("vacuum", says, "Until then every look at the queue grows slower.") : green("vacuum", says),
+  ];
 }
 
 async function checkLatency({ database }: Parts): Promise<Finding> {

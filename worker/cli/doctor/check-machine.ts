@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { memoryBytes } from "../../assemble.ts";
 import type { Config, Environment } from "../../config/config.ts";
 import { type Settings, settings } from "../../config/settings.ts";
+import { unknownSettings } from "../../config/unknown-settings.ts";
 import { withoutCredentials } from "../../log/redact.ts";
 import { count } from "../words.ts";
 import { type Finding, green, red, yellow } from "./finding.ts";
@@ -46,6 +47,14 @@ function checkSettings(config: Config, environment: Environment): Finding[] {
     return `${name}=${shown(config[key], setting.secret)}`;
   });
   const findings = [green("settings", set.length === 0 ? "none set: all defaults" : set.join("  "))];
+  for (const { name, nearest } of unknownSettings(environment))
+    findings.push(
+      yellow(
+        "settings",
+        `${name} is set and is no setting`,
+        nearest === null ? "Nothing reads it: remove it." : `Was ${nearest} meant? Nothing reads ${name}.`,
+      ),
+    );
   if ((environment.QDRANT_URL ?? "") !== "")
     findings.push(
       yellow(

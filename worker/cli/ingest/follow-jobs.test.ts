@@ -2,30 +2,10 @@ import { expect, test } from "vitest";
 import type { SqlCall } from "../../document/sql-call.ts";
 import { Failure } from "../../failure/failure.ts";
 import type { JobRow } from "../job-row.ts";
+import { someJob } from "../testing/some-job.ts";
 import { followJobs } from "./follow-jobs.ts";
 
 const never = new AbortController().signal;
-
-const row = (id: string, status: string) => ({
-  id,
-  kind: "document",
-  document_id: "d",
-  title: null,
-  source_uri: null,
-  tenant_id: "default",
-  status,
-  stage: null,
-  attempts: 1,
-  max_attempts: 5,
-  total_chunks: null,
-  processed_chunks: 0,
-  reused_chunks: 0,
-  total_segments: null,
-  processed_segments: 0,
-  error_code: null,
-  error_detail: null,
-  submitted_at: "2026-11-22T00:00:00Z",
-});
 
 /** Answers each look with the next picture of statuses; the last one stays. */
 function pictures(...looks: (Readonly<Record<string, string>> | Failure)[]) {
@@ -35,7 +15,7 @@ function pictures(...looks: (Readonly<Record<string, string>> | Failure)[]) {
     asked.push(ids);
     const picture = looks.length > 1 ? looks.shift() : looks[0];
     if (picture instanceof Failure) throw picture;
-    return ids.flatMap((id) => (picture?.[id] ? [row(id, picture[id])] : []));
+    return ids.flatMap((id) => (picture?.[id] ? [someJob(id, { status: picture[id] })] : []));
   };
   return { asked, call };
 }

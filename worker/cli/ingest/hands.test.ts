@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { expect, test } from "vitest";
 import type { Transport } from "../../database/database.ts";
 import type { RunningWorker, WorkerState } from "../../queue/worker-state.ts";
+import { someFigures } from "../../status/testing/some-figures.ts";
 import { openHands } from "./hands.ts";
 
 const atOnce = { lookMs: 0, absentMs: 0 };
@@ -34,13 +35,7 @@ function world(transport: Transport, ...looks: string[][]) {
   const notices: string[] = [];
   let started = 0;
   const stats = (workers: string[]) => ({
-    queued: 1,
-    delayed: 0,
-    processing: 0,
-    oldest_queued_seconds: 1,
-    last_hour_complete: 0,
-    model: null,
-    last_day: { complete: 0, failed: 0, cancelled: 0, chunks: 0, reused_chunks: 0, tokens: 0, cost_usd: 0 },
+    ...someFigures,
     workers: workers.map((worker_id) => ({ worker_id, jobs: 0, started_at: "2026-11-22T00:00:00Z" })),
   });
   const parts = {

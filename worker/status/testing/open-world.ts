@@ -8,27 +8,7 @@ import { openActivity } from "../../activity/activity.ts";
 import { openLog } from "../../log/log.ts";
 import type { WorkerState } from "../../queue/worker-state.ts";
 import { type StatusServerOptions, startStatusServer } from "../status-server.ts";
-
-const working: WorkerState = {
-  workerId: "host/1",
-  condition: "working",
-  code: null,
-  advice: null,
-  jobs: 1,
-  slots: 4,
-  loopAgeMs: 20,
-  leaseAgeMs: 500,
-};
-const figures = {
-  queued: 5,
-  delayed: 2,
-  processing: 1,
-  oldest_queued_seconds: 12.5,
-  last_day: { complete: 7, failed: 1, cancelled: 0, chunks: 90, reused_chunks: 4, tokens: 1, cost_usd: 0.1 },
-  last_hour_complete: 3,
-  workers: [{}, {}],
-  model: { model: "all-MiniLM-L6-v2", dimensions: 384 },
-};
+import { someFigures, someState } from "./some-figures.ts";
 
 const opened: { close(): Promise<unknown> }[] = [];
 
@@ -51,14 +31,14 @@ export async function openWorld({ worker, ...options }: Options = {}) {
     },
   });
   let asked = 0;
-  const { stats = async () => figures, ...others } = options;
+  const { stats = async () => someFigures, ...others } = options;
   const server = await startStatusServer({
     port: 0,
     host: "127.0.0.1",
     token: null,
     activity,
     log: openLog({ level: "info", terminal: false, secrets: [], destination }),
-    state: () => ({ ...working, ...worker }),
+    state: () => ({ ...someState, ...worker }),
     stats: () => {
       asked += 1;
       return stats();

@@ -1,0 +1,118 @@
+// What rag retry and rag cancel have in common: which jobs are meant, how many, a question, then the act in steps.
+import { z } from "zod";
+import type { SqlCall } from "../document/sql-call.ts";
+import { type CommandContext, exitCodes } from "./command.ts";
+import { confirm } from "./confirm.ts";
+import { type FilterOptions, filterOf, filterWords } from "./job-filter.ts";
+import { type JobFilter, type JobStatus, resolveJobIds } from "./job-row.ts";
+import { withParts } from "./open.ts";
+import type { Terminal } from "./terminal.ts";
+import { usage } from "./usage.ts";
+import { counted } from "./words.ts";
+
+export type ActOptions = FilterOptions & {
+  readonly json?: boolean;
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+};
+
+export type Act = {
+  /** `Retry`, for the question. */
+  readonly verb: string;
+  readonly sql: "rag_cancel_jobs" | "rag_requeue_jobs";
+  /** The count's name in the answer, and in that of a dry run. */
+  readonly done: string;
+  readonly would: string;
+  /** Statuses that are meant when none is given: for jobs named by id, and for a filter. */
+  readonly statuses: { readonly named: readonly JobStatus[]; readonly filtered: readonly JobStatus[] };
+  /** `3 jobs` and what became of them. */
+  readonly says: (jobs: string) => string;
+  /** Why jobs that were named are left alone. */
+  readonly left: string;
+};
+
+/** Jobs in one call: some hundred milliseconds, so that a stop loses little and no lock is held for long. */
+const JOBS_A_CALL = 1_000;
+
+/**
+ * Ends with 1 when a job that was named is unknown or was left alone. Throws `usage.invalid` when neither ids nor
+ * a filter were given, or nobody can be asked.
+ */
+export async function actOnJobs(
+  typed: readonly string[],
+  options: ActOptions,
+  act: Act,
+  context: CommandContext,
+): Promise<void> {
+  const { terminal } = context;
+  const given = filterOf(options);
+  if (typed.length === 0 && Object.keys(given).length === 0)
+    throw usage(`Say which jobs: by id, or by ${filterWords}.`);
+  await withParts(context, async ({ database: { call } }) => {
+    const { ids, unknown } = await resolveJobIds(call, typed);
+    const statuses = typed.length > 0 ? act.statuses.named : act.statuses.filtered;
+    // Reasons to wait are a queued job's alone.
+    const base: JobFilter = given.waits_for === undefined ? { status: statuses, ...given } : given;
+    const filter = typed.length > 0 ? { ...base, job_ids: ids } : base;
+    const tell = tellerOf(act, unknown, options.json === true, terminal);
+    const would = typed.length > 0 && options.dryRun !== true ? ids.length : await count(call, act, filter);
+    if (options.dryRun) tell.would(would);
+    else if (would === 0) tell.none();
+    else {
+      const sure =
+        typed.length > 0 ||
+        (await confirm(`${act.verb} ${counted(would, "job")}?`, options.yes === true, terminal));
+      const done = sure ? await doAll(call, act, filter, would) : 0;
+      tell.done(done);
+      if (done < ids.length) {
+        terminal.note(act.left);
+        context.end(exitCodes.someFailed);
+      }
+    }
+    if (unknown.length > 0) context.end(exitCodes.someFailed);
+  });
+}
+
+async function count(call: SqlCall, act: Act, filter: JobFilter): Promise<number> {
+  const answer = z.record(z.string(), z.number());
+  return answer.parse(await call(act.sql, { p_filter: filter, p_dry_run: true }))[act.would] ?? 0;
+}
+
+async function doAll(call: SqlCall, act: Act, filter: JobFilter, would: number): Promise<number> {
+  const answer = z.record(z.string(), z.number());
+  let done = 0;
+  // No further than what was asked about: others may go on adding jobs that fit.
+  while (done < would) {
+    const limit = Math.min(JOBS_A_CALL, would - done);
+    const step = answer.parse(await call(act.sql, { p_filter: filter, p_limit: limit }))[act.done] ?? 0;
+    if (step === 0) break;
+    done += step;
+  }
+  return done;
+}
+
+function tellerOf(act: Act, unknown: readonly string[], json: boolean, terminal: Terminal) {
+  const lacking = () => {
+    for (const id of unknown) terminal.note(`No job has the id ${id}. rag jobs lists them.`);
+    return unknown.length > 0 ? { unknown } : {};
+  };
+  return {
+    would(jobs: number) {
+      if (json) terminal.record({ [act.would]: jobs, ...lacking() });
+      else {
+        lacking();
+        terminal.say(`${act.verb} would touch ${counted(jobs, "job")}. Nothing was changed.`);
+      }
+    },
+    none() {
+      if (unknown.length === 0) terminal.note("No job fits.");
+      const rest = lacking();
+      if (json) terminal.record({ [act.done]: 0, ...rest });
+    },
+    done(jobs: number) {
+      const rest = lacking();
+      if (json) terminal.record({ [act.done]: jobs, ...rest });
+      else terminal.say(act.says(counted(jobs, "job")));
+    },
+  };
+}

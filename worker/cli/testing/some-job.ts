@@ -1,0 +1,23 @@
+// A row as rag_list_jobs answers it, for tests that change one thing.
+export const someJob = (id: string, fields: Readonly<Record<string, unknown>> = {}) => ({
+  id,
+  kind: "document",
+  document_id: null,
+  title: null,
+  source_uri: null,
+  tenant_id: "default",
+  status: "queued",
+  stage: null,
+  attempts: 0,
+  max_attempts: 5,
+  total_chunks: null,
+  processed_chunks: 0,
+  reused_chunks: 0,
+  total_segments: null,
+  processed_segments: 0,
+  error_code: null,
+  error_detail: null,
+  submitted_at: "2026-11-22T00:00:00Z",
+  waits_for: null,
+  ...fields,
+});
