@@ -8,6 +8,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { Failure } from "../failure/failure.ts";
 import { CREDIT } from "./child-protocol.ts";
 import { type Extractors, openExtractors } from "./extract-isolated.ts";
+import { startExtractionProcess } from "./extraction-process.ts";
 import type { ExtractLimits } from "./extractor.ts";
 import { forkChild } from "./fork-child.ts";
 import { makePdf } from "./testing/make-pdf.ts";
@@ -265,6 +266,16 @@ test(
     expect(folders.filter((name) => name.startsWith(`rag-extract-${process.pid}-`))).toEqual([]);
   },
 );
+
+test("a child has started when it has loaded its code, or has died before", { timeout: TIME }, async () => {
+  const [living, dying] = await Promise.all([startExtractionProcess(LIMITS), startExtractionProcess(LIMITS)]);
+  cleanups.push(living.end, dying.end);
+
+  process.kill(dying.pid ?? 0, "SIGKILL");
+
+  await Promise.all([living.started, dying.started]);
+  expect([living.reusable, dying.reusable]).toEqual([true, false]);
+});
 
 test("a child that cannot be started leaves no folder behind", { timeout: TIME }, async () => {
   const extractors = open();

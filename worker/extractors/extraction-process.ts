@@ -22,6 +22,8 @@ const CREDIT_PARCEL = CREDIT / 4;
 export type ExtractionProcess = {
   /** Reads one file; the caller must run it to its end or return. Throws Failure `extract.*`, or the signal's reason. */
   read(original: Original, signal: AbortSignal): AsyncGenerator<Extracted>;
+  /** Resolves with the child's first word, or its end: it has loaded its code by then, or never will. */
+  readonly started: Promise<void>;
   /** False once it has died, misbehaved or grown old. */
   readonly reusable: boolean;
   readonly pid: number | undefined;
@@ -36,11 +38,14 @@ export async function startExtractionProcess(limits: ExtractLimits): Promise<Ext
   let files = 0;
   let sound = true;
   const start = { done: false };
+  const started = Promise.withResolvers<void>();
   child.on("message", () => {
     start.done = true;
+    started.resolve();
   });
   const died = (): void => {
     sound = false;
+    started.resolve();
   };
   child.once("exit", died);
   child.once("error", died);
@@ -68,6 +73,7 @@ export async function startExtractionProcess(limits: ExtractLimits): Promise<Ext
         await rm(path, { force: true });
       }
     },
+    started: started.promise,
     get reusable() {
       return sound && child.connected;
     },

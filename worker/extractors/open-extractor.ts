@@ -1,17 +1,21 @@
-// The only place that picks a reader for a type. The readers of PDF and DOCX are loaded when one is met:
-// they are the greater part of a child's start.
+// The only place that picks a reader for a type. The readers of text are there from the start, so that a child's
+// first file need not wait for them; those of PDF, DOCX and HTML are loaded when one is met: they are the greater
+// part of a child's start.
 import { Failure } from "../failure/failure.ts";
+import { readCaptions } from "./captions.ts";
 import { DOCX, detectType } from "./detect-type.ts";
 import type { Extracted, GivenFile, ReadSegments } from "./extractor.ts";
+import { readMarkdown } from "./markdown.ts";
+import { readPlainText } from "./plain-text.ts";
 
 const readers: Readonly<Record<string, () => Promise<ReadSegments>>> = {
   "application/pdf": async () => (await import("./pdf.ts")).readPdf,
   [DOCX]: async () => (await import("./docx.ts")).readDocx,
   "text/html": async () => (await import("./html.ts")).readHtml,
-  "text/markdown": async () => (await import("./markdown.ts")).readMarkdown,
-  "text/plain": async () => (await import("./plain-text.ts")).readPlainText,
-  "text/vtt": async () => (await import("./captions.ts")).readCaptions,
-  "application/x-subrip": async () => (await import("./captions.ts")).readCaptions,
+  "text/markdown": async () => readMarkdown,
+  "text/plain": async () => readPlainText,
+  "text/vtt": async () => readCaptions,
+  "application/x-subrip": async () => readCaptions,
   "application/json": async () => (await import("./transcript-json.ts")).readTranscriptJson,
 };
 
