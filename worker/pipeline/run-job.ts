@@ -46,7 +46,7 @@ const OPENING_JOBS = 8;
 const OPENING_MS = 100;
 // Text ready for so many rounds of full requests keeps the provider busy. To read further ahead takes memory, and
 // at the start the cores away from the first requests.
-const ROUNDS_AHEAD = 4;
+const ROUNDS_AHEAD = 8;
 
 /** What the jobs of a process share. */
 type Shared = {
