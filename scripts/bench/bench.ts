@@ -2,6 +2,7 @@
 // line each: {bench, case, contestant, metric, value, unit, ratio_to}.
 import { parseArgs } from "node:util";
 import { benchFair } from "./fair.ts";
+import { benchFaults } from "./faults.ts";
 import type { BenchOptions, Figure, Report } from "./figure.ts";
 import { benchHorizon } from "./horizon.ts";
 import { benchIngest } from "./ingest.ts";
@@ -11,6 +12,7 @@ import { benchQueue } from "./queue.ts";
 
 const benches: Readonly<Record<string, (report: Report, options: BenchOptions) => Promise<void>>> = {
   fair: benchFair,
+  faults: benchFaults,
   horizon: benchHorizon,
   ingest: benchIngest,
   memory: benchMemory,
@@ -20,6 +22,8 @@ const benches: Readonly<Record<string, (report: Report, options: BenchOptions) =
 
 const usage = `usage: npm run bench -- NAME [--json] [--rounds N] [--jobs N] [--only CONTESTANT]
   fair     how long a small tenant waits behind a big one; what caps cost, and whether they hold
+  faults   real workers under injected faults, judged; recovery after a death, a standstill, a stop
+           (--faults N --seed S --kinds a,b; a Postgres of its own: needs root)
   horizon  the queue under an old open snapshot, beside a million finished rows, beside many delayed ones
   ingest   documents/s, chunks/s, peak memory and the share of the ideal, with a provider of fixed latency
   memory   growth of a worker's memory with a 100 MB text file and a long PDF
@@ -39,6 +43,10 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string" },
     jobs: { type: "string" },
     only: { type: "string" },
+    // Read by the bench itself.
+    faults: { type: "string" },
+    seed: { type: "string" },
+    kinds: { type: "string" },
   },
 });
 const bench = benches[positionals[0] ?? ""];

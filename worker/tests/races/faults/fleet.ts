@@ -12,8 +12,8 @@ export type Berth = {
   readonly proxy: TcpProxy;
   readonly notifications: NotificationTamper;
   worker(): WorkerProcess;
-  /** Signals the worker, waits until it has ended, and starts another. Answers how the first one ended. */
-  replace(signal: "SIGKILL" | "SIGTERM", pauseMs?: number): Promise<number | string>;
+  /** Signals the worker, waits until it has ended and for the rest, and starts another. Answers how the first ended. */
+  replace(signal: "SIGKILL" | "SIGTERM", before: () => Promise<unknown>): Promise<number | string>;
   /** Whether the worker that is there has said that it works. */
   works(): boolean;
   /** Resolves when it has, or after a while. */
@@ -127,9 +127,9 @@ function openBerth(
   return {
     ...parts,
     worker: () => current,
-    async replace(signal, pauseMs = 0) {
+    async replace(signal, before) {
       const code = await dismiss(signal);
-      await sleep(pauseMs);
+      await before();
       if (!over) current = begin();
       return code;
     },

@@ -36,10 +36,10 @@ const CALLS_MS = 2000;
 
 const workerFaults: Partial<Record<FaultKind, Inject<[Berth, FaultWorld]>>> = {
   async kill({ forMs }, berth) {
-    await berth.replace("SIGKILL", forMs);
+    await berth.replace("SIGKILL", () => sleep(forMs));
   },
   async term({ forMs }, berth) {
-    await berth.replace("SIGTERM", forMs);
+    await berth.replace("SIGTERM", () => sleep(forMs));
   },
   async freeze({ forMs }, berth) {
     const worker = berth.worker();

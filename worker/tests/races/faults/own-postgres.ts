@@ -93,7 +93,7 @@ async function initialise(outside: string, home: string, port: number): Promise<
     `listen_addresses = '127.0.0.1'
 port = ${port}
 unix_socket_directories = ''
-max_connections = 200
+max_connections = 300
 shared_buffers = 128MB
 fsync = off
 `,
