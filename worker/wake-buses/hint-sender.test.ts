@@ -1,11 +1,11 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import type { Failure } from "../failure/failure.ts";
-import { describeWith, serviceUrl } from "../tests/services.ts";
+import { describeWith } from "../tests/services.ts";
 import { startTcpProxy } from "../tests/stand-ins/tcp-proxy.ts";
 import type { WakeBusConfig } from "./choose-bus.ts";
 import { closeWatched, heard, QUICK, untilLive, watch } from "./contract.ts";
 import { type HintSender, openHintSender } from "./hint-sender.ts";
-import { freePort } from "./testing/own-server.ts";
+import { freePort, type OwnBroker, ownBroker } from "./testing/own-server.ts";
 
 const HINT = { jobId: "0d3e", documentId: "6f2c" };
 const senders: HintSender[] = [];
@@ -37,10 +37,16 @@ const kinds = [
 
 for (const [name, urls] of kinds) {
   describeWith(name, `sending hints over ${name}`, () => {
+    let broker: OwnBroker;
+    beforeAll(async () => {
+      broker = await ownBroker(name);
+    });
+    afterAll(() => broker[Symbol.asyncDispose]());
+
     test("a hint that is sent and left alone wakes the workers", async () => {
-      const watched = await watch({ ...config(urls(serviceUrl(name))), openLine: null });
+      const watched = await watch({ ...config(urls(broker.url)), openLine: null });
       await untilLive(watched);
-      const { sender, unsent } = await openSender(urls(serviceUrl(name)));
+      const { sender, unsent } = await openSender(urls(broker.url));
 
       sender.send(HINT);
       await sender.close();
@@ -51,9 +57,9 @@ for (const [name, urls] of kinds) {
     });
 
     test("of ten thousand hints the last one arrives, and not all of them travel", async () => {
-      const watched = await watch({ ...config(urls(serviceUrl(name))), openLine: null });
+      const watched = await watch({ ...config(urls(broker.url)), openLine: null });
       await untilLive(watched);
-      const { sender } = await openSender(urls(serviceUrl(name)));
+      const { sender } = await openSender(urls(broker.url));
 
       sender.send(HINT);
       await heard(watched.bus);
@@ -66,7 +72,7 @@ for (const [name, urls] of kinds) {
     });
 
     test("a server that is away is told once, and holds nobody up", async () => {
-      const url = new URL(serviceUrl(name));
+      const url = new URL(broker.url);
       url.port = String(await freePort());
       const { sender, unsent } = await openSender(urls(url.href));
 
@@ -81,14 +87,14 @@ for (const [name, urls] of kinds) {
     });
 
     test("a hint of a time without connection is sent when the server is back", async () => {
-      const { hostname, port } = new URL(serviceUrl(name));
+      const { hostname, port } = new URL(broker.url);
       await using stack = new AsyncDisposableStack();
       const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
       stack.defer(() => proxy.close());
-      const watched = await watch({ ...config(urls(serviceUrl(name))), openLine: null });
+      const watched = await watch({ ...config(urls(broker.url)), openLine: null });
       await untilLive(watched);
       proxy.refuse(true);
-      const { sender, unsent } = await openSender(urls(proxy.through(serviceUrl(name))));
+      const { sender, unsent } = await openSender(urls(proxy.through(broker.url)));
       sender.send(HINT);
       await vi.waitFor(() => expect(unsent).toHaveBeenCalledTimes(1));
 
@@ -98,12 +104,12 @@ for (const [name, urls] of kinds) {
     });
 
     test("a server that takes and never answers holds the end up for no more than its time", async () => {
-      const { hostname, port } = new URL(serviceUrl(name));
+      const { hostname, port } = new URL(broker.url);
       await using stack = new AsyncDisposableStack();
       const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
       stack.defer(() => proxy.close());
       proxy.stall("up", "down");
-      const { sender, unsent } = await openSender(urls(proxy.through(serviceUrl(name))));
+      const { sender, unsent } = await openSender(urls(proxy.through(broker.url)));
 
       sender.send(HINT);
       await sender.close();

@@ -1,8 +1,8 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { describeWith, serviceUrl } from "../tests/services.ts";
+import { describeWith } from "../tests/services.ts";
 import { type BusKind, closeWatched, heard, testWakeBus, untilLive, watch } from "./contract.ts";
-import { commandOf, ownServer } from "./testing/own-server.ts";
+import { commandOf, type OwnBroker, ownBroker, ownServer } from "./testing/own-server.ts";
 import { HINT_CHANNEL } from "./wake-bus.ts";
 
 const natsAt = (url: string): ReturnType<BusKind["options"]> => ({
@@ -18,14 +18,19 @@ const onPort = (port: number) => ["--addr", "127.0.0.1", "--port", String(port)]
 afterEach(closeWatched);
 
 describeWith("nats", "hints over NATS", () => {
+  let nats: OwnBroker;
   let publisher: NatsConnection;
   beforeAll(async () => {
-    publisher = await connect({ servers: new URL(serviceUrl("nats")).host });
+    nats = await ownBroker("nats");
+    publisher = await connect({ servers: new URL(nats.url).host });
   });
-  afterAll(() => publisher.close());
+  afterAll(async () => {
+    await publisher.close();
+    await nats[Symbol.asyncDispose]();
+  });
 
   testWakeBus(() => ({
-    url: serviceUrl("nats"),
+    url: nats.url,
     options: natsAt,
     async publish(...payloads) {
       for (const payload of payloads) publisher.publish(HINT_CHANNEL, payload);
@@ -34,7 +39,7 @@ describeWith("nats", "hints over NATS", () => {
   }));
 
   test("bytes of no encoding, and as many as the server lets through, wake nobody", async () => {
-    const watched = await watch(natsAt(serviceUrl("nats")));
+    const watched = await watch(natsAt(nats.url));
     await untilLive(watched);
 
     publisher.publish(HINT_CHANNEL, new Uint8Array([0xff, 0xfe, 0x00, 0xc3]));
@@ -45,7 +50,7 @@ describeWith("nats", "hints over NATS", () => {
   });
 
   test("every replica is woken", async () => {
-    const watched = await Promise.all([1, 2, 3].map(() => watch(natsAt(serviceUrl("nats")))));
+    const watched = await Promise.all([1, 2, 3].map(() => watch(natsAt(nats.url))));
     for (const replica of watched) await untilLive(replica);
 
     publisher.publish(HINT_CHANNEL);

@@ -1,8 +1,8 @@
 import { createClient } from "@redis/client";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { describeWith, serviceUrl } from "../tests/services.ts";
+import { describeWith } from "../tests/services.ts";
 import { type BusKind, closeWatched, QUICK, testWakeBus, untilLive, watch } from "./contract.ts";
-import { commandOf, ownServer } from "./testing/own-server.ts";
+import { commandOf, type OwnBroker, ownBroker, ownServer } from "./testing/own-server.ts";
 import { HINT_CHANNEL } from "./wake-bus.ts";
 
 const redisAt = (url: string): ReturnType<BusKind["options"]> => ({
@@ -16,16 +16,21 @@ const redisAt = (url: string): ReturnType<BusKind["options"]> => ({
 afterEach(closeWatched);
 
 describeWith("redis", "hints over Redis", () => {
+  let redis: OwnBroker;
   let publisher: ReturnType<typeof createClient>;
   beforeAll(async () => {
+    redis = await ownBroker("redis");
     // Longer than the five seconds a command usually gets: a flood stands before it.
-    publisher = createClient({ url: serviceUrl("redis"), commandOptions: { timeout: 60_000 } });
+    publisher = createClient({ url: redis.url, commandOptions: { timeout: 60_000 } });
     await publisher.connect();
   });
-  afterAll(() => publisher.destroy());
+  afterAll(async () => {
+    publisher.destroy();
+    await redis[Symbol.asyncDispose]();
+  });
 
   testWakeBus(() => ({
-    url: serviceUrl("redis"),
+    url: redis.url,
     options: redisAt,
     async publish(...payloads) {
       await Promise.all(payloads.map((payload) => publisher.publish(HINT_CHANNEL, payload)));
@@ -33,7 +38,7 @@ describeWith("redis", "hints over Redis", () => {
   }));
 
   test("a payload of eight megabytes wakes nobody", async () => {
-    const watched = await watch(redisAt(serviceUrl("redis")));
+    const watched = await watch(redisAt(redis.url));
     await untilLive(watched);
 
     await publisher.publish(HINT_CHANNEL, `{"job_id":"${"x".repeat(8_000_000)}"}`);
@@ -44,7 +49,7 @@ describeWith("redis", "hints over Redis", () => {
   });
 
   test("a wrong password is told without the password", async () => {
-    const url = new URL(serviceUrl("redis"));
+    const url = new URL(redis.url);
     url.username = "nobody";
     url.password = "hunter2";
 

@@ -7,6 +7,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { vi } from "vitest";
+import { serviceUrl } from "../../tests/services.ts";
 
 type Program = "redis-server" | "nats-server" | "pgbouncer";
 type Command = readonly [file: string, ...before: readonly string[]];
@@ -66,6 +67,30 @@ export async function ownServer(
   };
   await start();
   return { port, kill, start, [Symbol.asyncDispose]: kill };
+}
+
+const brokers = {
+  redis: {
+    program: "redis-server",
+    args: (port: number) => ["--bind", "127.0.0.1", "--port", String(port), "--save", ""],
+  },
+  nats: {
+    program: "nats-server",
+    args: (port: number) => ["--addr", "127.0.0.1", "--port", String(port)],
+  },
+} as const;
+
+export type OwnBroker = { readonly url: string; [Symbol.asyncDispose](): Promise<void> };
+
+/**
+ * A broker on which nobody else publishes, for tests that count; the one that all share where its program is
+ * not here.
+ */
+export async function ownBroker(name: keyof typeof brokers): Promise<OwnBroker> {
+  const { program, args } = brokers[name];
+  if (commandOf(program) === null) return { url: serviceUrl(name), [Symbol.asyncDispose]: async () => {} };
+  const server = await ownServer(program, args);
+  return { url: `${name}://127.0.0.1:${server.port}`, [Symbol.asyncDispose]: server.kill };
 }
 
 /** A port of the loopback on which nothing listens just now. */
