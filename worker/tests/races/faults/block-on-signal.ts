@@ -3,6 +3,9 @@
 // RAG_BLOCK_MS: for how long. RAG_BLOCK_BUSY=1: with the processor in use, not asleep.
 import { isMainThread } from "node:worker_threads";
 
+/** For NODE_OPTIONS. */
+export const preload = `--import=${import.meta.url}`;
+
 if (isMainThread && process.env.RAG_BLOCK_MS !== undefined) {
   const ms = Number(process.env.RAG_BLOCK_MS);
   process.on("SIGUSR2", () => {

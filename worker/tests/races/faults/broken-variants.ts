@@ -71,7 +71,7 @@ export const variants: readonly Variant[] = [
         "set status = 'queued', attempts = greatest(q.attempts - 1, 0),",
       ],
     ],
-    kinds: ["kill"],
+    kinds: ["freeze"],
     rules: ["wrong-attempts"],
   },
 ];

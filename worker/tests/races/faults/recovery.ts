@@ -1,14 +1,13 @@
 // How soon, and how gently, the queue gets over what happens to a worker: measured from the history of a run.
-import { fileURLToPath } from "node:url";
 import { sleep } from "../../../timing/durations.ts";
 import { actOf } from "./acts.ts";
 import { openArena } from "./arena.ts";
+import { preload } from "./block-on-signal.ts";
 import { check } from "./check.ts";
 import { type History, type JobEntry, readHistory } from "./history.ts";
 import type { OwnPostgres } from "./own-postgres.ts";
 import type { Violation } from "./violation.ts";
 
-const blocker = fileURLToPath(new URL("./block-on-signal.ts", import.meta.url));
 const WAIT_MS = 60_000;
 const LOOK_MS = 25;
 
@@ -110,7 +109,7 @@ export async function measureBlocked(
       RAG_LEASE_SECONDS: String(leaseSeconds),
       RAG_JOB_CONCURRENCY: "2",
       RAG_POOL_MAX: "2",
-      NODE_OPTIONS: `--import=${blocker}`,
+      NODE_OPTIONS: preload,
       RAG_BLOCK_MS: String(blockMs),
       ...(busy && { RAG_BLOCK_BUSY: "1" }),
     },
