@@ -8,6 +8,7 @@ import { type Chunker, openChunker } from "./chunkers/open-chunker.ts";
 import type { Config } from "./config/config.ts";
 import type { Database } from "./database/database.ts";
 import { openDatabase } from "./database/open-database.ts";
+import { postgresLines } from "./database/postgres-line.ts";
 import { openBatcher } from "./embedders/batch.ts";
 import type { Embedder } from "./embedders/embedder.ts";
 import { openEmbedder } from "./embedders/open-embedder.ts";
@@ -25,6 +26,7 @@ import type { RunningWorker, WorkerOptions } from "./queue/worker-state.ts";
 import { openSources, type Sources } from "./sources/open-source.ts";
 import { within } from "./timing/durations.ts";
 import { openTokenizer } from "./tokenizers/open-tokenizer.ts";
+import { openWakeBus } from "./wake-buses/open-wake-bus.ts";
 
 export type Parts = {
   readonly config: Config;
@@ -132,7 +134,7 @@ export function extraction(config: Config) {
 
 async function startWorker(parts: Parts, options: WorkerOptions): Promise<RunningWorker> {
   const { config, activity, database } = parts;
-  void parts.extractors().warm();
+  const warm = parts.extractors().warm();
   const sources = await parts.sources();
   const embedder = await parts.embedder();
   // Loads the vocabulary (up to half a second) before the first job is held up by it.
@@ -166,13 +168,20 @@ async function startWorker(parts: Parts, options: WorkerOptions): Promise<Runnin
     probeProvider: () => probe(embedder),
     stallMs: config.stallSeconds * 1000,
   });
-  const maintenance = startMaintenance(database.call, activity, {
-    leaseSeconds: config.leaseSeconds,
-    keepOriginals: config.keepOriginals,
-    leaseAgeMs: keeper.leaseAgeMs,
-  });
+  const maintenance = startMaintenance(database.call, activity, config.keepOriginals);
+  // A job that waits for a child that is still starting could have been another replica's.
+  await warm;
+  let wake = () => {};
+  const hints = await openWakeBus(
+    {
+      ...config,
+      activity,
+      openLine: config.databaseUrl === null ? null : postgresLines(config.databaseUrl),
+    },
+    () => wake(),
+  );
   const worker = startClaimLoop(
-    { call: database.call, activity, run, keeper },
+    { call: database.call, activity, run, keeper, hints, chores: maintenance.wake },
     {
       ...identity,
       kinds: config.kinds,
@@ -184,14 +193,16 @@ async function startWorker(parts: Parts, options: WorkerOptions): Promise<Runnin
       graceMs: graceMs(config),
       memoryBytes: memoryBytes(config),
       once: options.once ?? false,
+      watches: database.transport === "postgres",
     },
   );
+  wake = worker.wake;
   // The phases of the end, in order: no more claims and jobs settled (the loop itself), then whoever served them.
   const end = async () => {
     await keeper.stop();
     // What could not be settled in time is given back without costing an attempt.
     await database.call("rag_retire_worker", { p_worker: workerId }).catch(() => {});
-    await within(CLOSE_MS, Promise.all([maintenance.stop(), closeBatcher()]));
+    await within(CLOSE_MS, Promise.all([maintenance.stop(), hints.close(), closeBatcher()]));
   };
   const ended = worker.ended.finally(end);
   ended.catch(() => {});
@@ -241,11 +252,11 @@ function tellingOfRequests(embedder: Embedder, activity: Activity): Embedder {
   const { provider, model } = embedder;
   return {
     ...embedder,
-    async embed(texts, signal) {
+    async embed(texts, signal, answered) {
       const startedAt = performance.now();
       const durationMs = () => Math.round(performance.now() - startedAt);
       try {
-        const answer = await embedder.embed(texts, signal);
+        const answer = await embedder.embed(texts, signal, answered);
         const facts = { texts: texts.length, tokens: answer.tokens, durationMs: durationMs() };
         activity.say("embeddings.received", { provider, model, ...facts });
         return answer;

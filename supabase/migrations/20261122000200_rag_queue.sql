@@ -201,7 +201,8 @@ declare
 begin
   -- A job is of its document's tenant, whatever the row says: its chunks are.
   if new.document_id is not null then
-    select d.tenant_id, new.kind = 'document' and exists (select 1 from public.rag_ingestion_queue o
+    select d.tenant_id, new.status = 'queued' and new.kind = 'document' and exists (
+      select 1 from public.rag_ingestion_queue o
       where o.document_id = new.document_id and o.kind = 'document' and o.status = 'queued')
     into new.tenant_id, v_older
     from public.rag_documents d where d.id = new.document_id;

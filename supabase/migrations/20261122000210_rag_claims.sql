@@ -316,7 +316,7 @@ create or replace function public.rag_take_in_peace(
   p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer) returns json
 language plpgsql set search_path = '' as $$
 declare
-  v_jobs jsonb := '[]';
+  v_jobs jsonb := '[]'::jsonb;
   v_job json;
   v_set_aside integer;
 begin
@@ -355,7 +355,8 @@ end $$;
 -- that disappeared when it is time (false while the caller itself has just been cut off).
 -- Answers an object with what there is to tell, so that an idle poll is a few bytes: settled (one answer an item,
 -- in order), jobs (as rag_claim_jobs), reaped {requeued, failed}, watch (true while a worker with a session lock
--- other than the caller has jobs).
+-- other than the caller has jobs), due_ms (nothing was ready, and the next delayed job is due within a minute), chores (there is something for rag_fill_terms or
+-- rag_collect_garbage).
 create or replace function public.rag_settle_and_claim(
   p_worker text, p_settled json, p_slots integer, p_kinds text[], p_lease_seconds integer,
   p_holds integer default 0, p_listens text default null, p_reap boolean default true) returns json
@@ -368,6 +369,8 @@ declare
   v_reaped json;
   v_watch json;
   v_known integer;
+  v_due json;
+  v_chores json;
 begin
   if floor(extract(epoch from clock_timestamp()) * 1000) - coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_marked_at'), 0)
     not between 0 and 100 then
@@ -380,7 +383,7 @@ begin
   if p_reap then
     v_reaped := public.rag_reap_when_due(p_lease_seconds);
     if public.rag_others_to_watch(p_worker) then
-      v_watch := 'true';
+      v_watch := 'true'::json;
     end if;
   end if;
   if v_slots > 0 then
@@ -397,9 +400,22 @@ begin
       update public.rag_workers w set jobs = json_array_length(v_jobs) where w.worker_id = p_worker;
     end if;
   end if;
+  if v_slots > 0 and v_jobs is null then
+    -- A job that is due before the next poll need not wait for it.
+    select to_json(greatest(0, ceil(extract(epoch from d.run_at - clock_timestamp()) * 1000))) into v_due
+    from public.rag_ingestion_queue d
+    where d.status = 'queued' and d.position is null and d.run_at > now()
+      and d.run_at < now() + interval '1 minute'
+    order by d.run_at limit 1;
+    if exists (select 1 from public.rag_generations g where g.state = 'dead')
+      or exists (select 1 from public.rag_generations g where g.state = 'live' and not g.terms_filled) then
+      v_chores := 'true'::json;
+    end if;
+  end if;
   return (
     select coalesce(json_object_agg(a.name, a.value), '{}')
-    from (values ('settled', v_settled), ('jobs', v_jobs), ('reaped', v_reaped), ('watch', v_watch))
+    from (values ('settled', v_settled), ('jobs', v_jobs), ('reaped', v_reaped), ('watch', v_watch), ('due_ms', v_due),
+      ('chores', v_chores))
       as a (name, value)
     where a.value is not null);
 end $$;

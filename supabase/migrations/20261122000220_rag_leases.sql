@@ -251,15 +251,15 @@ end $$;
 create or replace function public.rag_settle_job(p_item json) returns json
 language plpgsql set search_path = '' as $$
 declare
-  v_id uuid := p_item ->> 'job_id';
-  v_token bigint := p_item ->> 'lease_token';
+  v_id uuid := (p_item ->> 'job_id')::uuid;
+  v_token bigint := (p_item ->> 'lease_token')::bigint;
   v_code text := p_item ->> 'error_code';
   v_detail text := p_item ->> 'error_detail';
 begin
   case p_item ->> 'transition'
     when 'complete' then
       return public.rag_complete_job(
-        v_id, v_token, (p_item ->> 'chunks')::integer, (p_item ->> 'segments')::integer);
+        v_id, v_token, (p_item ->> 'chunks')::integer, (p_item ->> 'segments')::integer)::json;
     when 'retry' then
       return to_json(public.rag_retry_job(v_id, v_token, v_code, v_detail));
     when 'fail' then

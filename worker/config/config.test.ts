@@ -103,7 +103,7 @@ describe("refusing", () => {
 
   test.each([
     ["RAG_JOB_CONCURRENCY", "0"],
-    ["RAG_JOB_CONCURRENCY", "257"],
+    ["RAG_JOB_CONCURRENCY", "1001"],
     ["RAG_JOB_CONCURRENCY", "1.5"],
     ["RAG_JOB_CONCURRENCY", "4 jobs"],
     ["RAG_JOB_CONCURRENCY", "NaN"],

@@ -47,7 +47,7 @@ export const settings = {
     fallbackSays: "document",
     says: "Job kinds this replica takes. A kind that no replica takes waits.",
   }),
-  jobConcurrency: integer("RAG_JOB_CONCURRENCY", { fallback: 4, min: 1, max: 256, says: "Jobs at once." }),
+  jobConcurrency: integer("RAG_JOB_CONCURRENCY", { fallback: 4, min: 1, max: 1000, says: "Jobs at once." }),
   leaseSeconds: seconds("RAG_LEASE_SECONDS", {
     fallback: 60,
     min: 2,

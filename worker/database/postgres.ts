@@ -68,9 +68,10 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   return {
     transport: "postgres",
     describes: address.describes,
-    call: async (name, args, { signal } = {}) => {
+    call: async (name, args, { signal, once = false } = {}) => {
       const checked = checkCall(name, args);
-      return gate.enter(() => retrying(() => callOnce(name, checked, signal), signal));
+      const send = () => callOnce(name, checked, signal);
+      return gate.enter(() => (once ? send() : retrying(send, signal)));
     },
     close: () => gate.close(() => pool.close()),
   };

@@ -3,6 +3,7 @@
 // judgement are ours, by code and status, never by message.
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { z } from "zod";
+import type { SqlCallOptions } from "../document/sql-call.ts";
 import type { FailureCode } from "../failure/catalogue.ts";
 import { Failure } from "../failure/failure.ts";
 import { sleep } from "../timing/durations.ts";
@@ -40,10 +41,15 @@ export async function openSupabase(options: SupabaseOptions): Promise<Database> 
   const closing = new AbortController();
   const gate = openGate();
 
-  const call = async (name: string, args: Arguments, signal: AbortSignal | undefined): Promise<unknown> => {
+  const call = async (
+    name: string,
+    args: Arguments,
+    { signal, once = false }: SqlCallOptions,
+  ): Promise<unknown> => {
+    const send = () => callOnce(client, name, args, callMs, signal);
     for (;;) {
       try {
-        return await retrying(() => callOnce(client, name, args, callMs, signal), signal);
+        return await (once ? send() : retrying(send, signal));
       } catch (thrown) {
         const stale = thrown instanceof Failure && thrown.facts.sqlstate === "PGRST202";
         if (!stale || Date.now() + SCHEMA_PAUSE_MS > settledBy || closing.signal.aborted) throw thrown;
@@ -55,9 +61,9 @@ export async function openSupabase(options: SupabaseOptions): Promise<Database> 
   return {
     transport: "supabase",
     describes: `supabase ${host}`,
-    call: async (name, args, { signal } = {}) => {
+    call: async (name, args, options = {}) => {
       const checked = checkCall(name, args);
-      return gate.enter(() => call(name, checked, signal));
+      return gate.enter(() => call(name, checked, options));
     },
     close() {
       closing.abort();

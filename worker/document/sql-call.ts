@@ -9,5 +9,11 @@
 export type SqlCall = (
   name: `rag_${string}`,
   args: Readonly<Record<string, unknown>>,
-  options?: { readonly signal?: AbortSignal },
+  options?: SqlCallOptions,
 ) => Promise<unknown>;
+
+export type SqlCallOptions = {
+  readonly signal?: AbortSignal;
+  /** Sent once and never again by the transport: the caller wants to know that an answer was lost. */
+  readonly once?: boolean;
+};

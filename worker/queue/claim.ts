@@ -1,7 +1,6 @@
 // Takes ready jobs from the queue. The row is unknown here and nowhere further in.
 import { z } from "zod";
 import type { Job, JobKind, Lease } from "../document/lease.ts";
-import type { SqlCall } from "../document/sql-call.ts";
 
 const kinds = z.enum(["document", "relationships", "sync"]);
 
@@ -62,32 +61,25 @@ export type ClaimOptions = {
   readonly leaseSeconds: number;
 };
 
-/** A row that we cannot read: it is held by nobody unless it is given back by its raw id and token. */
-export type UnreadableClaim = { readonly lease: Lease };
-
-export type Claimed = { readonly jobs: readonly Job[]; readonly unreadable: readonly UnreadableClaim[] };
+export type Claimed = {
+  readonly jobs: readonly Job[];
+  /** Rows that we cannot read: held by nobody unless they are given back by their raw id and token. */
+  readonly unreadable: readonly Lease[];
+};
 
 const leaseOf = z.object({ job_id: z.string(), lease_token: z.string() });
 
-/** At most `slots` jobs; none when nothing is ready. Each row is read by itself: one costs its neighbours nothing. */
-export async function claimJobs(call: SqlCall, slots: number, options: ClaimOptions): Promise<Claimed> {
-  const rows = z.array(z.unknown()).parse(
-    await call("rag_claim_jobs", {
-      p_worker: options.workerId,
-      p_slots: slots,
-      p_kinds: options.kinds,
-      p_lease_seconds: options.leaseSeconds,
-    }),
-  );
+/** Each row is read by itself: one costs its neighbours nothing. */
+export function readClaimed(rows: readonly unknown[]): Claimed {
   const jobs: Job[] = [];
-  const unreadable: UnreadableClaim[] = [];
+  const unreadable: Lease[] = [];
   for (const given of rows) {
     const read = row.safeParse(given);
     if (read.success) {
       jobs.push(read.data);
     } else {
       const lease = leaseOf.parse(given);
-      unreadable.push({ lease: { jobId: lease.job_id, token: lease.lease_token } });
+      unreadable.push({ jobId: lease.job_id, token: lease.lease_token });
     }
   }
   return { jobs, unreadable };

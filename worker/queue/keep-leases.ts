@@ -7,11 +7,15 @@ const answerOf = z.object({ lost: z.array(z.string()), orphans: z.number().int()
 
 export type KeepOptions = { readonly workerId: string; readonly leaseSeconds: number };
 
-/** Answers the tokens that are no longer ours. */
+/**
+ * Answers the tokens that are no longer ours. `noneUnderWay`: we wait for no claim's answer, so that everything else
+ * that the database holds for us is a claim whose answer was lost.
+ */
 export async function keepLeases(
   call: SqlCall,
   held: readonly Lease[],
   options: KeepOptions,
+  { noneUnderWay = false } = {},
 ): Promise<readonly string[]> {
   const answer = answerOf.parse(
     await call(
@@ -20,6 +24,7 @@ export async function keepLeases(
         p_worker: options.workerId,
         p_held: held.map((lease) => ({ job_id: lease.jobId, lease_token: lease.token })),
         p_lease_seconds: options.leaseSeconds,
+        p_none_under_way: noneUnderWay,
       },
       // A connection that has silently died must not hold the next renewal up.
       { signal: AbortSignal.timeout(Math.max(1000, renewalMs(options.leaseSeconds))) },

@@ -1,10 +1,13 @@
-// The lease keeper's thread: renews with a connection of its own, whatever the main thread is doing.
+// The lease keeper's thread: renews with a connection of its own, whatever the main thread is doing, and holds a
+// session lock that Postgres gives up the moment this process dies.
 import { parentPort, workerData } from "node:worker_threads";
 import type { Database } from "../database/database.ts";
 import { openDatabase } from "../database/open-database.ts";
+import { postgresLines } from "../database/postgres-line.ts";
 import type { Lease } from "../document/lease.ts";
 import { sleep } from "../timing/durations.ts";
 import { keepLeases, Lateness, renewalMs } from "./keep-leases.ts";
+import { keepSessionLock } from "./session-lock.ts";
 
 export type KeeperThreadData = {
   readonly connection: Parameters<typeof openDatabase>[0];
@@ -13,10 +16,11 @@ export type KeeperThreadData = {
   readonly stallSeconds: number;
 };
 export type KeeperMessage =
+  | { readonly kind: "started" }
   | { readonly kind: "renewed"; readonly lost: readonly string[]; readonly lateMs: number }
   | { readonly kind: "failed" };
 export type KeeperCommand =
-  | { readonly kind: "held"; readonly held: readonly Lease[] }
+  | { readonly kind: "held"; readonly held: readonly Lease[]; readonly isClaiming: boolean }
   | { readonly kind: "stop" };
 
 const data = workerData as KeeperThreadData; // SAFETY: written by openLeaseKeeper, whose type this is.
@@ -24,17 +28,28 @@ const stopping = new AbortController();
 const lateness = new Lateness(data.leaseSeconds);
 let heardAt = performance.now();
 let held: readonly Lease[] = [];
+let isClaiming = false;
 
 parentPort?.on("message", (command: KeeperCommand) => {
   heardAt = performance.now();
-  if (command.kind === "held") held = command.held;
-  else stopping.abort();
+  if (command.kind === "stop") return stopping.abort();
+  held = command.held;
+  isClaiming = command.isClaiming;
 });
+
+const { databaseUrl } = data.connection;
+const locked =
+  databaseUrl === null
+    ? Promise.resolve()
+    : keepSessionLock(postgresLines(databaseUrl), data, () => tell({ kind: "started" }), stopping.signal);
+if (databaseUrl === null) tell({ kind: "started" });
 
 let database: Database | null = null;
 while (!stopping.signal.aborted) {
-  if (performance.now() - heardAt > data.stallSeconds * 1000) {
-    // The main thread hangs: whoever else there is may have its jobs.
+  const isHung = performance.now() - heardAt > data.stallSeconds * 1000;
+  // Who holds nothing is renewed by its polls; and when the main thread hangs, whoever else there is may have its jobs.
+  if (isHung || (held.length === 0 && !isClaiming)) {
+    if (!isHung) lateness.renewed();
     await sleep(renewalMs(data.leaseSeconds), stopping.signal);
     continue;
   }
@@ -49,6 +64,7 @@ while (!stopping.signal.aborted) {
   }
 }
 await database?.close();
+await locked;
 parentPort?.close();
 
 function tell(message: KeeperMessage): void {

@@ -7,11 +7,15 @@ import type { Activity } from "../activity/activity.ts";
 import type { Lease } from "../document/lease.ts";
 import type { SqlCall } from "../document/sql-call.ts";
 import { type KeepOptions, keepLeases, Lateness, renewalMs } from "./keep-leases.ts";
-import type { KeeperMessage, KeeperThreadData } from "./keeper-thread.ts";
+import type { KeeperCommand, KeeperMessage, KeeperThreadData } from "./keeper-thread.ts";
 
 export type LeaseKeeper = {
   hold(lease: Lease, lost: () => void): void;
   drop(lease: Lease): void;
+  /** Whether a claim is under way, whose answer may bring jobs. */
+  claiming(isClaiming: boolean): void;
+  /** An exchange has renewed our row: who holds nothing needs no renewal beside it. */
+  renewed(): void;
   /** Milliseconds since the database last renewed; null before the first time. */
   leaseAgeMs(): number | null;
   stop(): Promise<void>;
@@ -29,6 +33,23 @@ export type LeaseKeeperOptions = KeepOptions & {
 export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<LeaseKeeper> {
   const held = new Map<string, { readonly lease: Lease; readonly lost: () => void }>();
   let renewedAt: number | null = null;
+  let isClaiming = false;
+  let isGathering = false;
+  const tellNow = () =>
+    engine.changed(
+      [...held.values()].map((entry) => entry.lease),
+      isClaiming,
+    );
+  // The first change at once, for the main thread may be busy from here on; hundreds in one tick are told together.
+  const tell = () => {
+    if (isGathering) return;
+    isGathering = true;
+    tellNow();
+    queueMicrotask(() => {
+      isGathering = false;
+      tellNow();
+    });
+  };
   const renewed = (lost: readonly string[], lateMs: number) => {
     renewedAt = performance.now();
     if (lateMs > 0) options.activity.say("leases.late", { lateMs });
@@ -42,17 +63,25 @@ export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<Leas
   return {
     hold(lease, lost) {
       held.set(lease.token, { lease, lost });
-      engine.changed([...held.values()].map((entry) => entry.lease));
+      tell();
     },
     drop(lease) {
-      if (held.delete(lease.token)) engine.changed([...held.values()].map((entry) => entry.lease));
+      if (held.delete(lease.token)) tell();
+    },
+    claiming(is) {
+      isClaiming = is;
+      // Who holds jobs is renewed anyway.
+      if (held.size === 0) tell();
+    },
+    renewed() {
+      renewedAt = performance.now();
     },
     leaseAgeMs: () => (renewedAt === null ? null : performance.now() - renewedAt),
     stop: () => engine.stop(),
   };
 }
 
-type Engine = { changed(held: readonly Lease[]): void; stop(): Promise<void> };
+type Engine = { changed(held: readonly Lease[], isClaiming: boolean): void; stop(): Promise<void> };
 type Renewed = (lost: readonly string[], lateMs: number) => void;
 type Held = ReadonlyMap<string, { readonly lease: Lease }>;
 
@@ -61,7 +90,7 @@ function keepHere(options: LeaseKeeperOptions, held: Held, renewed: Renewed): En
   let busy = false;
   const lateness = new Lateness(options.leaseSeconds);
   const renew = () => {
-    if (busy) return;
+    if (busy || held.size === 0) return;
     busy = true;
     const leases = [...held.values()].map((entry) => entry.lease);
     renewal = keepLeases(options.call, leases, options)
@@ -72,7 +101,6 @@ function keepHere(options: LeaseKeeperOptions, held: Held, renewed: Renewed): En
         busy = false;
       });
   };
-  renew();
   const timer = setInterval(renew, renewalMs(options.leaseSeconds));
   return {
     changed: () => {},
@@ -96,6 +124,7 @@ async function keepInThread(
     stallSeconds: options.stallSeconds,
   };
   let held: readonly Lease[] = [];
+  let isClaiming = false;
   let stopped = false;
   let thread: Worker;
   let ended: Promise<void>;
@@ -119,17 +148,19 @@ async function keepInThread(
       // Without a keeper every job would be taken from us one lease from now.
       if (!stopped) setTimeout(start, RESTART_MS).unref();
     });
-    thread.postMessage({ kind: "held", held });
+    post();
   };
+  const post = () => thread.postMessage({ kind: "held", held, isClaiming } satisfies KeeperCommand);
   start();
   // A sign of life from the main thread, beside the news.
-  const pulse = setInterval(() => thread.postMessage({ kind: "held", held }), PULSE_MS);
+  const pulse = setInterval(post, PULSE_MS);
   pulse.unref();
   await started;
   return {
-    changed(leases) {
+    changed(leases, claiming) {
       held = leases;
-      thread.postMessage({ kind: "held", held });
+      isClaiming = claiming;
+      post();
     },
     async stop() {
       stopped = true;

@@ -1,20 +1,16 @@
-// What every replica does beside its jobs, without a leader: rescue jobs of workers that disappeared, fill
-// search terms, collect what no reader can see any more. Each call is short and safe beside other replicas.
+// What every replica does beside its jobs, without a leader: fill search terms, collect what no reader can see any
+// more. Each call is short and safe beside other replicas; while there is nothing to do none is made.
 import { z } from "zod";
 import type { Activity } from "../activity/activity.ts";
 import type { SqlCall } from "../document/sql-call.ts";
 import { sleep } from "../timing/durations.ts";
 
-export type MaintenanceOptions = {
-  readonly leaseSeconds: number;
-  readonly keepOriginals: boolean;
-  /** Milliseconds since the database last renewed our own leases; null before the first time. */
-  readonly leaseAgeMs: () => number | null;
+export type Maintenance = {
+  /** There is something to do: a document went live, or the database said so. */
+  wake(): void;
+  stop(): Promise<void>;
 };
 
-export type Maintenance = { stop(): Promise<void> };
-
-const reaped = z.object({ requeued: z.number(), failed: z.number() });
 const filled = z.object({ chunks: z.number(), generations: z.number() });
 const collected = z.object({
   chunks: z.number(),
@@ -28,48 +24,45 @@ const TERMS_A_CALL = 200;
 const GARBAGE_A_CALL = 1000;
 // Most calls in a row before other work of this loop has its turn.
 const CALLS_IN_A_ROW = 50;
+// Documents that go live one after the other share a round.
+const GATHER_MS = 1000;
+// Nobody tells when an original is needed no more.
+const UNASKED_MS = 10 * 60_000;
 
-export function startMaintenance(
-  call: SqlCall,
-  activity: Activity,
-  options: MaintenanceOptions,
-): Maintenance {
+export function startMaintenance(call: SqlCall, activity: Activity, keepOriginals: boolean): Maintenance {
   const stopping = new AbortController();
-  const leaseMs = options.leaseSeconds * 1000;
-  let quietSince: number | null = null;
+  let isWoken = true;
+  let pause = new AbortController();
 
   const round = async () => {
-    // After an outage every lease looks run out at once: first let the living renew theirs.
-    const age = options.leaseAgeMs();
-    if (age === null || age > leaseMs) quietSince = performance.now();
-    if (quietSince === null || performance.now() - quietSince > leaseMs) await reap(call, activity);
-    if (stopping.signal.aborted) return;
-    // Each by itself: trouble with one must not keep the other from its work for ever.
+    // Each by itself: trouble with one must not keep the other from its work for ever. Trouble with the database is
+    // seen and told by the claim loop.
     await fillTerms(call, stopping.signal).catch(() => {});
-    await collectGarbage(call, activity, options.keepOriginals, stopping.signal);
+    await collectGarbage(call, activity, keepOriginals, stopping.signal).catch(() => {});
   };
   const loop = async () => {
-    const pauseMs = Math.min(5000, leaseMs / 4);
     while (!stopping.signal.aborted) {
-      // Jitter keeps the replicas from knocking all at the same moment.
-      await sleep(pauseMs * (0.75 + Math.random() / 2), stopping.signal);
+      if (!isWoken) await sleep(UNASKED_MS * (0.75 + Math.random() / 2), pause.signal);
+      await sleep(GATHER_MS * (0.75 + Math.random() / 2), stopping.signal);
       if (stopping.signal.aborted) break;
-      // Trouble with the database is seen and told by the claim loop; the next round tries again.
-      await round().catch(() => {});
+      isWoken = false;
+      pause = new AbortController();
+      await round();
     }
   };
   const running = loop();
+  const wake = () => {
+    isWoken = true;
+    pause.abort();
+  };
   return {
+    wake,
     async stop() {
       stopping.abort();
+      wake();
       await running;
     },
   };
-}
-
-async function reap(call: SqlCall, activity: Activity): Promise<void> {
-  const answer = reaped.parse(await call("rag_reap", { p_limit: 100 }));
-  if (answer.requeued + answer.failed > 0) activity.say("jobs.reaped", answer);
 }
 
 /** Fills the search terms of what went live; answers when none is left or the signal fires. */

@@ -57,7 +57,8 @@ describeWith("postgres", "access", () => {
     const found = await leg.sql.query(
       `select p.proname, c.level, c.message from pg_proc p
        cross join lateral plpgsql_check_function_tb(p.oid,
-         case when p.prorettype = 'trigger'::regtype then 'public.rag_ingestion_queue'::regclass else 0 end) c
+         case when p.prorettype = 'trigger'::regtype then 'public.rag_ingestion_queue'::regclass else 0 end,
+         newtable => case when p.proname = 'rag_queue_after_insert' then 'inserted' end) c
        where p.pronamespace = 'public'::regnamespace and p.proname like 'rag\\_%' and c.level in ('error', 'warning')
          and p.prolang = (select l.oid from pg_language l where l.lanname = 'plpgsql')`,
     );

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { Database } from "../../database/database.ts";
 import type { SqlSession } from "../../database/sql-session.ts";
 import type { Job } from "../../document/lease.ts";
-import { claimJobs } from "../../queue/claim.ts";
+import { readClaimed } from "../../queue/claim.ts";
 
 export const MODEL = { embedding_model: "contract-model", dimensions: 3 };
 
@@ -47,11 +47,13 @@ export class World {
   }
 
   async claim(slots = 1, worker = "worker-a", leaseSeconds = 60): Promise<readonly Job[]> {
-    const { jobs, unreadable } = await claimJobs(this.call, slots, {
-      workerId: worker,
-      kinds: ["document"],
-      leaseSeconds,
+    const rows = await this.call("rag_claim_jobs", {
+      p_worker: worker,
+      p_slots: slots,
+      p_kinds: ["document"],
+      p_lease_seconds: leaseSeconds,
     });
+    const { jobs, unreadable } = readClaimed(rows as readonly unknown[]);
     if (unreadable.length > 0) throw new Error("a claim could not be read");
     return jobs;
   }
