@@ -109,7 +109,7 @@ create table if not exists public.rag_workers (
   jobs integer not null default 0,
   kinds text[],
   -- Where it listens for pg_notify; null when it does not.
-  listen_channel text,
+  listen_channel text check (octet_length(listen_channel) between 1 and 63),
   -- The advisory lock that its session holds while it lives, since when, and since when nobody holds it.
   lock_key integer not null default nextval('public.rag_worker_locks'),
   locked_at timestamptz,
@@ -283,7 +283,8 @@ create or replace function public.rag_wake_workers(p_operation text, p_document_
 language sql volatile set search_path = '' as $$
   select pg_catalog.pg_notify(c.channel, jsonb_build_object('operation', p_operation,
     'document_id', p_document_id, 'timestamp', now(), 'file_path', (
-      select d.source_uri from public.rag_documents d where d.id = p_document_id))::text)
+      -- A payload holds less than 8,000 bytes.
+      select left(d.source_uri, 1000) from public.rag_documents d where d.id = p_document_id))::text)
   from (select distinct w.listen_channel as channel from public.rag_workers w
     where w.listen_channel is not null and w.alive_until >= now()) c
 $$;

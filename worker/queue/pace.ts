@@ -1,6 +1,6 @@
 // How long an idle worker waits before it looks at the queue again.
 import type { Exchanged } from "./exchange.ts";
-import type { HintSource } from "./worker.ts";
+import type { HintSource } from "./hint-source.ts";
 
 export type Pace = {
   /** What an exchange that asked for jobs, or did not, has told. */

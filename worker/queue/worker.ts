@@ -12,6 +12,7 @@ import type { RunJob } from "../pipeline/run-job.ts";
 import { sleep } from "../timing/durations.ts";
 import type { ClaimOptions } from "./claim.ts";
 import { type Exchanged, exchange } from "./exchange.ts";
+import type { HintSource } from "./hint-source.ts";
 import { keepLeases } from "./keep-leases.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { openPace, type Pace } from "./pace.ts";
@@ -25,13 +26,6 @@ import {
 } from "./settle.ts";
 import { openTrouble, type Trouble } from "./trouble.ts";
 import type { RunningWorker, WorkerState, WorkerSummary } from "./worker-state.ts";
-
-/** What the claim loop wants to know of the bus that wakes it. */
-export type HintSource = {
-  state(): "live" | "unreachable" | "silent";
-  /** The channel on which the database should notify us; null for none. */
-  listens(): string | null;
-};
 
 export type WorkerParts = {
   readonly call: SqlCall;
