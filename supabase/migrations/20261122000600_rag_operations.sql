@@ -280,7 +280,8 @@ begin
   if p_dry_run then
     return jsonb_build_object('would_requeue', coalesce(cardinality(v_ids), 0));
   end if;
-  update public.rag_ingestion_queue q set status = 'queued', attempts = 0
+  -- Its errors stay in the history; the last one would read as what it waits for.
+  update public.rag_ingestion_queue q set status = 'queued', attempts = 0, error_code = null, error_detail = null
   where q.id = any (v_ids) and q.status in ('failed', 'cancelled', 'processing');
   get diagnostics v_count = row_count;
   if v_count > 0 then

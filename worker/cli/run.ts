@@ -123,17 +123,21 @@ async function buildProgram(argv: readonly string[], context: CommandContext): P
 /** Prints what went wrong, once; with --json on stdout too, so that a script finds the code. */
 async function report(failure: Failure, argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
   // A wrong usage is told by its own sentence; everything else by the operator's, with the code to search for.
-  const sentence =
-    failure.code === "usage.invalid" ? failure.message : `${adviseOperator(failure)} [${failure.code}]`;
+  const refused = failure.code === "usage.invalid" || isRefusal(failure);
+  const sentence = refused ? failure.message : `${adviseOperator(failure)} [${failure.code}]`;
   terminal.note(`rag: ${sentence}`);
   if (argv.includes("--json")) recordError(failure.code, describeFailure(failure), terminal);
   if (await wantsStack()) printStacks(failure, terminal);
-  else if (failure.kind === "defect")
+  else if (failure.kind === "defect" && !refused)
     terminal.note(`${String(failure.cause)}\nLOG_LEVEL=debug shows where it came from.`);
-  return failure.kind === "permanent" || failure.kind === "defect"
+  return !refused && (failure.kind === "permanent" || failure.kind === "defect")
     ? exitCodes.someFailed
     : exitCodes.unusable;
 }
+
+/** A function of ours could not mean what it was asked, and said so in its own sentence. */
+const isRefusal = (failure: Failure) =>
+  failure.code === "database.rejected" && failure.facts.sqlstate === "22023";
 
 const recordError = (code: string, message: string, terminal: Terminal) =>
   terminal.record({ error: { code, message: message.replace(/^error: /, "") } });
