@@ -48,7 +48,7 @@ function checkJobs(
     if (endsWell(row, upload, newer)) return [];
     return wrong(
       "lost-job",
-      `It ended ${row.status} (${row.error_code}); it was meant to be ${upload.fate}.`,
+      `It ended ${row.status} (${row.error_code}: ${row.error_detail}); it was meant to be ${upload.fate}.`,
     );
   });
 }

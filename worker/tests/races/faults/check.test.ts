@@ -158,6 +158,7 @@ const row = (fields: Partial<Outcome["jobs"][number]> = {}): Outcome["jobs"][num
   attempts: 1,
   max_attempts: 5,
   error_code: null,
+  error_detail: null,
   ...fields,
 });
 const outcomeOf = (fields: Partial<Outcome> = {}): Outcome => ({

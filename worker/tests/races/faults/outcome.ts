@@ -23,6 +23,7 @@ const jobRow = z.object({
   attempts: z.number(),
   max_attempts: z.number(),
   error_code: z.string().nullable(),
+  error_detail: z.string().nullable(),
 });
 const documentRow = z.object({
   id: z.string(),
@@ -41,7 +42,7 @@ export type Outcome = {
 
 export async function readOutcome(sql: postgres.Sql, uploads: readonly Upload[]): Promise<Outcome> {
   const jobs = await sql`
-    select id, document_id, status, attempts, max_attempts, error_code from public.rag_ingestion_queue`;
+    select id, document_id, status, attempts, max_attempts, error_code, error_detail from public.rag_ingestion_queue`;
   const documents = await sql`
     select d.id, d.live_generation, fault.digest(d.id, d.live_generation) as digest,
       array(select g.generation from public.rag_generations g
