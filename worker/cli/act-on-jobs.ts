@@ -1,11 +1,12 @@
 // What rag retry and rag cancel have in common: which jobs are meant, how many, a question, then the act in steps.
 import { z } from "zod";
+import type { Parts } from "../assemble.ts";
 import type { SqlCall } from "../document/sql-call.ts";
 import { type CommandContext, exitCodes } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { type FilterOptions, filterOf, filterWords } from "./job-filter.ts";
 import { type JobFilter, type JobStatus, resolveJobIds } from "./job-row.ts";
-import { withParts } from "./open.ts";
+import { configOf, withParts } from "./open.ts";
 import type { Terminal } from "./terminal.ts";
 import { usage } from "./usage.ts";
 import { counted } from "./words.ts";
@@ -45,10 +46,11 @@ export async function actOnJobs(
   context: CommandContext,
 ): Promise<void> {
   const { terminal } = context;
+  const config = configOf();
   const given = filterOf(options);
   if (typed.length === 0 && Object.keys(given).length === 0)
     throw usage(`Say which jobs: by id, or by ${filterWords}.`);
-  await withParts(context, async ({ database: { call } }) => {
+  const work = async ({ database: { call } }: Parts) => {
     const { ids, unknown } = await resolveJobIds(call, typed);
     const statuses = typed.length > 0 ? act.statuses.named : act.statuses.filtered;
     // Reasons to wait are a queued job's alone.
@@ -70,7 +72,8 @@ export async function actOnJobs(
       }
     }
     if (unknown.length > 0) context.end(exitCodes.someFailed);
-  });
+  };
+  await withParts(context, work, config);
 }
 
 async function count(call: SqlCall, act: Act, filter: JobFilter): Promise<number> {

@@ -205,7 +205,7 @@ describeEveryDatabase("operations", (leg, legName) => {
       await world.enqueue();
       const refusal = { message: expect.stringContaining(sentence) };
 
-      for (const name of ["rag_list_jobs", "rag_cancel_jobs", "rag_requeue_jobs", "rag_prune"])
+      for (const name of ["rag_list_jobs", "rag_cancel_jobs", "rag_requeue_jobs", "rag_prune"] as const)
         await expect(world.call(name, { p_filter: filter }), name).rejects.toMatchObject(refusal);
 
       expect(await world.claim()).toHaveLength(1);
@@ -230,7 +230,7 @@ describeEveryDatabase("operations", (leg, legName) => {
 
     test("with a limit the work is done in steps, until nothing is left", async () => {
       for (let jobs = 0; jobs < 5; jobs += 1) await world.enqueue();
-      const step = async (name: string) =>
+      const step = async (name: "rag_cancel_jobs" | "rag_requeue_jobs") =>
         Object.values((await world.call(name, { p_filter: {}, p_limit: 2 })) as object)[0];
 
       expect([await step("rag_cancel_jobs"), await step("rag_cancel_jobs")]).toEqual([2, 2]);
