@@ -7,7 +7,7 @@ import { runFaults, tallyOf } from "./faults/campaign.ts";
 import { type OwnPostgres, startOwnPostgres } from "./faults/own-postgres.ts";
 import { planFaults } from "./faults/plan.ts";
 
-const FAULTS = 240;
+const FAULTS = Number(process.env.RAG_FAULTS ?? 240);
 const MINUTE_MS = 60_000;
 
 describeWith(["postgres", "pgbouncer"], "the fault suite", () => {

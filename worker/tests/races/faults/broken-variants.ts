@@ -40,7 +40,8 @@ export const variants: readonly Variant[] = [
   {
     name: "the fence out of rag_begin_generation",
     edits: [[/^rag_begin_generation$/, FENCE, ""]],
-    kinds: ["freeze", "stall"],
+    kinds: ["stall"],
+    trivial: true,
     rules: ["stale-chunk"],
   },
   {
