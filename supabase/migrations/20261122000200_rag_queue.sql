@@ -25,7 +25,9 @@ create sequence if not exists public.rag_queue_checked_at;
 create sequence if not exists public.rag_queue_reaped_at;
 
 create table if not exists public.rag_ingestion_queue (
-  id uuid primary key default gen_random_uuid(),
+  id uuid primary key default encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
+    placing substring(int8send(floor(extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6),
+    52, 1), 53, 1), 'hex')::uuid, -- as rag_documents.id
   kind text not null default 'document' check (kind in ('document', 'relationships', 'sync')),
   document_id uuid references public.rag_documents (id) on delete cascade,
   tenant_id text not null,
@@ -151,7 +153,7 @@ $$;
 -- still empty.
 create or replace function public.rag_place_row(p_row public.rag_ingestion_queue)
 returns public.rag_ingestion_queue
-language plpgsql volatile set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
 declare
   v_row public.rag_ingestion_queue := p_row;
   v_clock bigint;
@@ -173,7 +175,8 @@ begin
     greatest(1, 1000 * least(greatest(coalesce(d.byte_size / 4000, 1), 1), 10000) / coalesce(t.weight, 1)),
     case
       when v_row.kind = 'document' and exists (select 1 from public.rag_ingestion_queue w
-        where w.document_id = v_row.document_id and w.status = 'processing' and w.kind = 'document'
+        where w.tenant_id = v_row.tenant_id and w.status = 'processing'
+          and (case when w.kind = 'document' then w.document_id else w.id end) = v_row.document_id
           and w.id <> v_row.id) then 'document'
       when exists (select 1 from public.rag_pauses p where p.scope = 'tenant' and p.name = v_row.tenant_id)
         then 'pause'
@@ -195,7 +198,7 @@ end $$;
 -- Called before a row enters the queue, also by an application's plain insert.
 -- Fills in what the application left out, and ends older jobs of the same document that still wait.
 create or replace function public.rag_queue_before_insert() returns trigger
-language plpgsql set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
   v_older boolean := false;
 begin

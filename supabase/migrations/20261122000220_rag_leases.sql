@@ -21,31 +21,15 @@ language sql volatile set search_path = '' as $$
   select random() * least(600, 2 * power(2, least(greatest(p_attempt - 1, 0), 20)))
 $$;
 
--- Prolongs the worker's own row, which holds all its jobs, when a third of its time is over: an idle poll writes
--- nothing most of the time. p_holds: how many jobs the worker has. Answers how many its row says.
+-- Prolongs the worker's own row, which holds all its jobs. p_holds: how many jobs the worker has.
 create or replace function public.rag_tell_alive(
-  p_worker text, p_lease_seconds integer, p_kinds text[], p_listens text, p_holds integer) returns integer
-language plpgsql set search_path = '' as $$
-declare
-  v_worker public.rag_workers;
-begin
-  select * into v_worker from public.rag_workers w where w.worker_id = p_worker;
-  if not found then
-    insert into public.rag_workers (worker_id, alive_until, kinds, listen_channel, jobs)
-    values (p_worker, now() + make_interval(secs => p_lease_seconds), p_kinds, p_listens, p_holds)
-    on conflict (worker_id) do nothing;
-    return p_holds;
-  end if;
-  if v_worker.alive_until < now() + make_interval(secs => p_lease_seconds * 2 / 3.0)
-    or (v_worker.kinds, v_worker.listen_channel) is distinct from (p_kinds, p_listens) then
-    update public.rag_workers w
-    set alive_until = now() + make_interval(secs => p_lease_seconds), kinds = p_kinds,
-        listen_channel = p_listens, jobs = p_holds
-    where w.worker_id = p_worker;
-    return p_holds;
-  end if;
-  return v_worker.jobs;
-end $$;
+  p_worker text, p_lease_seconds integer, p_kinds text[], p_listens text, p_holds integer) returns void
+language sql volatile set search_path = '' as $$
+  insert into public.rag_workers as w (worker_id, alive_until, kinds, listen_channel, jobs)
+  values (p_worker, now() + make_interval(secs => p_lease_seconds), p_kinds, p_listens, p_holds)
+  on conflict (worker_id) do update set alive_until = excluded.alive_until, kinds = excluded.kinds,
+    listen_channel = excluded.listen_channel, jobs = excluded.jobs
+$$;
 
 -- Called on a connection that the worker keeps for itself, before anything else and after every reconnect: holds an
 -- advisory lock that Postgres gives up by itself the moment the worker's process dies. Only on a true session: behind
@@ -90,13 +74,6 @@ language sql volatile set search_path = '' as $$
   set missing_since = case when s.held then null else clock_timestamp() end
   from seen s
   where w.worker_id = s.worker_id and s.held = (s.missing_since is not null)
-$$;
-
--- Whether another worker with a session lock has jobs, so that looking often is worth something.
-create or replace function public.rag_others_to_watch(p_worker text) returns boolean
-language sql stable set search_path = '' as $$
-  select exists (select 1 from public.rag_workers w
-    where w.worker_id <> p_worker and w.locked_at is not null and w.jobs > 0 and w.alive_until >= now())
 $$;
 
 -- Called by a worker's lease keeper. Prolongs the worker's own row, which holds all its jobs.
@@ -276,7 +253,7 @@ end $$;
 -- rag_retry_job, rag_fail_job or rag_release_job answers; 'complete' alone for a job in which there was nothing to
 -- do (no chunks, no generation begun).
 create or replace function public.rag_settle_jobs(p_settled json) returns json
-language plpgsql set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
   v_places tid[];
   v_tokens bigint[];

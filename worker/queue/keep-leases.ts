@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Lease } from "../document/lease.ts";
 import type { SqlCall } from "../document/sql-call.ts";
+import { Failure } from "../failure/failure.ts";
 
 const answerOf = z.object({ lost: z.array(z.string()), orphans: z.number().int() });
 
@@ -27,10 +28,16 @@ export async function keepLeases(
         p_none_under_way: noneUnderWay,
       },
       // A connection that has silently died must not hold the next renewal up.
-      { signal: AbortSignal.timeout(Math.max(1000, renewalMs(options.leaseSeconds))) },
+      { signal: limited(Math.max(1000, renewalMs(options.leaseSeconds))) },
     ),
   );
   return answer.lost;
+}
+
+function limited(ms: number): AbortSignal {
+  const limit = new AbortController();
+  setTimeout(() => limit.abort(new Failure("database.timeout", { facts: { limitMs: ms } })), ms).unref();
+  return limit.signal;
 }
 
 /** Three renewals fit into a lease, so that one may fail and one may be late. */

@@ -185,9 +185,12 @@ class ClaimLoop {
     // Not while another claim is under way: its jobs would look like ones whose answer was lost.
     const slots = this.#uncertain && this.#asked > 0 ? 0 : this.#freeSlots();
     if (batch.length === 0 && this.#stopping.signal.aborted) return NOTHING;
+    if (slots > 0 && this.#uncertain && !(await this.#giveBackUnknown())) {
+      this.#toSettle.unshift(...batch);
+      return NOTHING;
+    }
     this.#asked += slots;
     try {
-      if (slots > 0 && this.#uncertain) await this.#giveBackUnknown();
       const answer = await this.#exchange(batch, slots);
       const came = answer.jobs.length + answer.unreadable.length;
       this.#pace.heard(came, answer);
@@ -253,7 +256,7 @@ class ClaimLoop {
     underway.settled.resolve();
   }
 
-  /** What could not be settled is tried again; of transitions that are refused, each is told by itself. */
+  /** What could not be settled is tried again; when the database refuses it, each transition by itself. */
   async #putBack(batch: readonly Underway[], failure: Failure): Promise<void> {
     const isRefused = failure.kind === "defect" || failure.kind === "permanent";
     const left = batch.filter((underway) => this.#underway.has(underway));
@@ -271,21 +274,26 @@ class ClaimLoop {
     }
   }
 
-  /** The database cannot take this transition: the job fails instead, and when not even that, the reaper has it. */
+  /** It says nothing about the document: the job is tried again, and when even that is refused the reaper has it. */
   #refuse(underway: Underway, failure: Failure): void {
     underway.refused += 1;
-    underway.outcome = { kind: "fail", failure };
+    underway.outcome = { kind: "retry", failure };
     if (underway.refused === 1) this.#toSettle.push(underway);
     else this.#settled(underway, sayLost(this.#parts.activity, underway.job, underway.heldMs));
   }
 
   /** Tells the database what we know of; everything else that it holds for us goes back to the queue. */
-  async #giveBackUnknown(): Promise<void> {
+  async #giveBackUnknown(): Promise<boolean> {
     const held = [...this.#underway].map(({ job }) => job.lease);
-    const lost = await keepLeases(this.#parts.call, held, this.#limits, { noneUnderWay: true });
-    for (const underway of this.#underway)
-      if (lost.includes(underway.job.lease.token)) underway.abort.abort(new Failure("job.lease-lost"));
-    this.#uncertain = false;
+    try {
+      const lost = await keepLeases(this.#parts.call, held, this.#limits, { noneUnderWay: true });
+      for (const underway of this.#underway)
+        if (lost.includes(underway.job.lease.token)) underway.abort.abort(new Failure("job.lease-lost"));
+      this.#uncertain = false;
+    } catch (thrown) {
+      this.#trouble.happened(failureFromUnknown(thrown));
+    }
+    return !this.#uncertain;
   }
 
   #freeSlots(): number {
