@@ -14,13 +14,13 @@ import { quantile } from "./contestants/quantiles.ts";
 import { startPart } from "./contestants/running.ts";
 import { asked, type BenchOptions, type Report } from "./figure.ts";
 
-const JOBS = 150;
+const JOBS = 100;
 const ROUNDS = 3;
 // The first ones connect, compile and plan.
 const WARM_UP = 20;
-// Longer than any of them takes to settle a job and to go back to sleep; never the same, so that no timer of
-// theirs falls into step with ours.
-const IDLE_MS = { least: 40, more: 60 };
+// Between two jobs; never the same, so that no timer of theirs falls into step with ours. Each has its next job
+// only when all the others had theirs, and is asleep again by then.
+const IDLE_MS = { least: 15, more: 20 };
 const SETTLE_DOWN_MS = 500;
 const MOST_WAIT_MS = 20_000;
 
@@ -31,12 +31,10 @@ export async function benchPickup(report: Report, options: BenchOptions): Promis
   const waits = new Map<Entry, number[]>(entries.map((entry) => [entry, []]));
   const rounds = options.rounds ?? ROUNDS;
   for (let round = 1; round <= rounds; round += 1) {
-    for (const entry of entries) {
-      const measured = await measure(entry, options.jobs ?? JOBS);
-      waits.get(entry)?.push(...measured);
-      options.progress(
-        `round ${round}/${rounds}  ${entry.name}  p50 ${quantile(measured, 0.5).toFixed(2)} ms`,
-      );
+    const measured = await measureInTurn(entries, options.jobs ?? JOBS);
+    for (const [entry, ms] of measured) {
+      waits.get(entry)?.push(...ms);
+      options.progress(`round ${round}/${rounds}  ${entry.name}  p50 ${quantile(ms, 0.5).toFixed(2)} ms`);
     }
   }
   const p50 = (name: string) => quantile([...waits].find(([entry]) => entry.name === name)?.[1] ?? [], 0.5);
@@ -75,24 +73,50 @@ function listEntries(options: BenchOptions): readonly Entry[] {
   ];
 }
 
-async function measure({ contestant, bus }: Entry, jobs: number): Promise<readonly number[]> {
+/** All are idle beside each other, and one after the other gets a job: the machine's moods meet all alike. */
+async function measureInTurn(entries: readonly Entry[], jobs: number): Promise<Map<Entry, number[]>> {
+  const standing: Standing[] = [];
+  try {
+    for (const entry of entries) standing.push(await stand(entry, jobs + WARM_UP));
+    const measured = new Map<Entry, number[]>(entries.map((entry) => [entry, []]));
+    for (let job = 0; job < jobs + WARM_UP; job += 1) {
+      for (const one of standing) {
+        await sleep(IDLE_MS.least + Math.random() * IDLE_MS.more);
+        const ms = await one.pickup();
+        if (job >= WARM_UP) measured.get(one.entry)?.push(ms);
+      }
+    }
+    return measured;
+  } finally {
+    for (const one of standing) await one.end();
+  }
+}
+
+type Standing = {
+  readonly entry: Entry;
+  /** Enqueues one job and answers after how many milliseconds its handler started. */
+  pickup(): Promise<number>;
+  end(): Promise<void>;
+};
+
+async function stand(entry: Entry, jobs: number): Promise<Standing> {
+  const { contestant, bus } = entry;
   const database = await createDatabase();
   let heard: (at: number) => void = () => {};
   await contestant.install(database.url);
-  const tenants = Array.from({ length: jobs + WARM_UP }, () => "default");
+  const tenants = Array.from({ length: jobs }, () => "default");
   const enqueuer = await contestant.openEnqueuer(database.url, { tenants, bus });
   const part = startPart(
     contestant,
     { url: database.url, mode: "serve", fetch: 1, jobMs: 0, tellStarts: true, bus },
     { started: (_, at) => heard(at) },
   );
-  try {
-    await part.ready;
-    part.go();
-    await sleep(SETTLE_DOWN_MS);
-    const waits: number[] = [];
-    for (let job = 0; job < tenants.length; job += 1) {
-      await sleep(IDLE_MS.least + Math.random() * IDLE_MS.more);
+  await part.ready;
+  part.go();
+  await sleep(SETTLE_DOWN_MS);
+  return {
+    entry,
+    async pickup() {
       const started = new Promise<number>((resolve) => {
         heard = resolve;
       });
@@ -100,16 +124,13 @@ async function measure({ contestant, bus }: Entry, jobs: number): Promise<readon
       await enqueuer.next();
       const late = sleep(MOST_WAIT_MS, null, { ref: false });
       const startedAt = await Promise.race([started, late, part.ended.then(() => null)]);
-      if (startedAt === null)
-        throw new Error(`${contestant.name} did not start a job within ${MOST_WAIT_MS} ms.`);
-      if (job >= WARM_UP) waits.push(startedAt - enqueuedAt);
-    }
-    part.stop();
-    await part.ended;
-    return waits;
-  } finally {
-    part.kill();
-    await enqueuer.close();
-    await database.drop();
-  }
+      if (startedAt === null) throw new Error(`${entry.name} did not start a job within ${MOST_WAIT_MS} ms.`);
+      return startedAt - enqueuedAt;
+    },
+    async end() {
+      part.kill();
+      await enqueuer.close();
+      await database.drop();
+    },
+  };
 }
