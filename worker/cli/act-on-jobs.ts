@@ -9,6 +9,7 @@ import { type JobFilter, type JobStatus, resolveJobIds } from "./job-row.ts";
 import { configOf, withParts } from "./open.ts";
 import type { Terminal } from "./terminal.ts";
 import { usage } from "./usage.ts";
+import { wakeWorkers } from "./wake-workers.ts";
 import { counted } from "./words.ts";
 
 export type ActOptions = FilterOptions & {
@@ -50,7 +51,8 @@ export async function actOnJobs(
   const given = filterOf(options);
   if (typed.length === 0 && Object.keys(given).length === 0)
     throw usage(`Say which jobs: by id, or by ${filterWords}.`);
-  const work = async ({ database: { call } }: Parts) => {
+  const work = async (parts: Parts) => {
+    const { call } = parts.database;
     const { ids, unknown } = await resolveJobIds(call, typed);
     const statuses = typed.length > 0 ? act.statuses.named : act.statuses.filtered;
     // Reasons to wait are a queued job's alone.
@@ -66,6 +68,7 @@ export async function actOnJobs(
         (await confirm(`${act.verb} ${counted(would, "job")}?`, options.yes === true, terminal));
       const done = sure ? await doAll(call, act, filter, would) : 0;
       tell.done(done);
+      if (done > 0 && act.sql === "rag_requeue_jobs") await wakeWorkers(parts);
       if (done < ids.length) {
         terminal.note(act.left);
         context.end(exitCodes.someFailed);

@@ -10,6 +10,7 @@ import { jobKinds } from "./job-filter.ts";
 import { withParts } from "./open.ts";
 import { queueStats } from "./queue-stats.ts";
 import { clip } from "./terminal.ts";
+import { wakeWorkers } from "./wake-workers.ts";
 import { ago, counted } from "./words.ts";
 
 type Options = {
@@ -75,7 +76,8 @@ async function pause(options: Options, context: CommandContext): Promise<void> {
 async function resume(options: Options, context: CommandContext): Promise<void> {
   const { terminal } = context;
   const scope = scopeOf(options);
-  await withParts(context, async ({ database: { call } }) => {
+  await withParts(context, async (parts) => {
+    const { call } = parts.database;
     const { paused } = await queueStats(call);
     const isMeant = (one: QueueFigures["paused"][number]) =>
       one.scope === scope.p_scope && one.name === scope.p_name;
@@ -87,7 +89,7 @@ async function resume(options: Options, context: CommandContext): Promise<void> 
     else if (resumed > 0) terminal.say(`Resumed ${nameOf(scope)}: ${counted(waiting, "job")} waiting.`);
     for (const one of paused.filter((other) => !isMeant(other)))
       terminal.note(`Still paused: ${pauseInWords(one)}`);
-    if (resumed > 0) return;
+    if (resumed > 0) return await wakeWorkers(parts);
     terminal.note(`There is no pause of ${nameOf(scope)}.`);
     context.end(exitCodes.someFailed);
   });

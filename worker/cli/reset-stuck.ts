@@ -8,6 +8,7 @@ import { addActOptions } from "./job-filter.ts";
 import { MOST_ROWS } from "./job-row.ts";
 import { withParts } from "./open.ts";
 import { clip, type Terminal, table } from "./terminal.ts";
+import { wakeWorkers } from "./wake-workers.ts";
 import { ago, counted } from "./words.ts";
 
 type Options = {
@@ -49,7 +50,8 @@ export const defineResetStuck: DefineCommand = (command, context) => {
 
 async function resetStuck(options: Options, context: CommandContext): Promise<void> {
   const { terminal } = context;
-  await withParts(context, async ({ database: { call } }) => {
+  await withParts(context, async (parts) => {
+    const { call } = parts.database;
     const found = await reset(call, options.olderThan, true);
     if (found.length > 0 && !options.json) printStuck(found, terminal);
     if (options.dryRun) {
@@ -65,6 +67,7 @@ async function resetStuck(options: Options, context: CommandContext): Promise<vo
     const many = found.length >= MOST_ROWS ? `${MOST_ROWS} jobs or more` : counted(found.length, "job");
     const sure = await confirm(`Put ${many} back into the queue?`, options.yes === true, terminal);
     const done = sure ? await resetAll(call, options.olderThan) : 0;
+    if (done > 0) await wakeWorkers(parts);
     if (options.json) terminal.record({ reset: done });
     else terminal.say(`${counted(done, "job")} back in the queue.`);
   });

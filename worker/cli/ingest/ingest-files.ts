@@ -4,8 +4,9 @@ import type { Parts } from "../../assemble.ts";
 import { describeFailure } from "../../failure/describe.ts";
 import type { Failure } from "../../failure/failure.ts";
 import type { RunningWorker } from "../../queue/worker-state.ts";
-import { type HintSender, openHintSender } from "../../wake-buses/hint-sender.ts";
+import type { HintSender } from "../../wake-buses/hint-sender.ts";
 import { hasEnded, type JobRow } from "../job-row.ts";
+import { hintsOf } from "../wake-workers.ts";
 import { type EnqueuedFile, enqueueFile, type Labels } from "./enqueue-file.ts";
 import { findFiles, pathFailure } from "./find-files.ts";
 import { followJobs } from "./follow-jobs.ts";
@@ -66,9 +67,7 @@ export async function ingestFiles(
   let isAll = false;
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
-  const hints = await openHintSender(parts.config, ({ code, message }) =>
-    parts.log.warn({ code, reason: message }, "workers not woken, they find the jobs at their next look"),
-  );
+  const hints = await hintsOf(parts);
 
   const enqueueing = enqueueAll(parts, request, { tally, watcher, enqueued, hints }, both).finally(() => {
     isAll = true;
