@@ -17,8 +17,12 @@ const ROUNDS = 10;
 export async function benchReclaim(own: OwnPostgres, report: Report, options: BenchOptions): Promise<void> {
   const kills = options.rounds ?? KILLS;
   for (const { berth, leaseSeconds } of LEGS) {
-    const { reclaimMs, never, violations } = await measureReclaim(own, berth, leaseSeconds, kills, (done) =>
-      options.progress(`${berth}: ${done} of ${kills} workers killed`),
+    const { rescueMs, reclaimMs, never, violations } = await measureReclaim(
+      own,
+      berth,
+      leaseSeconds,
+      kills,
+      (done) => options.progress(`${berth}: ${done} of ${kills} workers killed`),
     );
     const say = (metric: string, value: number, unit = "") =>
       report({
@@ -30,6 +34,8 @@ export async function benchReclaim(own: OwnPostgres, report: Report, options: Be
         unit,
       });
     say("jobs", reclaimMs.length);
+    say("rescue p50", quantile(rescueMs, 0.5), "ms");
+    say("rescue p99", quantile(rescueMs, 0.99), "ms");
     say("reclaim p50", quantile(reclaimMs, 0.5), "ms");
     say("reclaim p99", quantile(reclaimMs, 0.99), "ms");
     say("never", never);

@@ -45,7 +45,7 @@ export type ArenaOptions = {
 };
 
 const LATENCY_MS = 400;
-const WORK = { backlog: 24, pauseMs: 150, mostChunks: 40 };
+const WORK = { backlog: 24, pauseMs: 150, mostChunks: 40, calm: false };
 
 /** Resolves when every worker says that it works. */
 export async function openArena(own: OwnPostgres, options: ArenaOptions): Promise<Arena> {

@@ -13,10 +13,12 @@ const WAIT_MS = 180_000;
 const LOOK_MS = 25;
 
 /** Few jobs, many free slots and a slow provider: what is lost is in mid-run, and somebody could take it at once. */
-const atEase = { latencyMs: 1500, work: { backlog: 12, pauseMs: 30, mostChunks: 40 } };
+const atEase = { latencyMs: 1500, work: { backlog: 12, pauseMs: 30, mostChunks: 40, calm: true } };
 
 export type Reclaims = {
-  /** Milliseconds from SIGKILL to the claim by another worker, one a job that the victim held. */
+  /** Milliseconds from SIGKILL until the job was back in the queue, one a job that the victim held. */
+  readonly rescueMs: readonly number[];
+  /** Milliseconds from SIGKILL to the claim by another worker. */
   readonly reclaimMs: readonly number[];
   /** Jobs that nobody had claimed when the measurement ended. */
   readonly never: number;
@@ -69,6 +71,7 @@ export async function measureReclaim(
 
 function reclaimsIn(history: History, deaths: readonly { readonly worker: string; readonly at: number }[]) {
   const jobs = history.filter((entry) => entry.kind === "job");
+  const rescueMs: number[] = [];
   const reclaimMs: number[] = [];
   let never = 0;
   for (const { worker, at } of deaths) {
@@ -79,12 +82,12 @@ function reclaimsIn(history: History, deaths: readonly { readonly worker: string
       const [next, again] = later;
       // Settled, cancelled or reset before or beside the death: nobody had to rescue it.
       if (next !== undefined && actOf(next) !== "rescue") continue;
-      if (again?.to === "cancelled") continue;
+      if (next !== undefined) rescueMs.push(next.at - at);
       if (again === undefined) never += 1;
       else reclaimMs.push(again.at - at);
     }
   }
-  return { reclaimMs, never };
+  return { rescueMs, reclaimMs, never };
 }
 
 export type Blocked = {
@@ -115,7 +118,7 @@ export async function measureBlocked(
       ...(busy && { RAG_BLOCK_BUSY: "1" }),
     },
     latencyMs: 1500,
-    work: { backlog: 2 * workers, pauseMs: 10, mostChunks: 40 },
+    work: { backlog: 2 * workers, pauseMs: 10, mostChunks: 40, calm: true },
   });
   try {
     let runs = 0;
@@ -166,7 +169,7 @@ export async function measureStops(
     seed: 3,
     environment: { RAG_LEASE_SECONDS: "60" },
     latencyMs: 2500,
-    work: { backlog: 40, pauseMs: 10, mostChunks: 40 },
+    work: { backlog: 40, pauseMs: 10, mostChunks: 40, calm: true },
   });
   try {
     const { berths } = arena.fleet;
