@@ -14,6 +14,10 @@ const commands = [
   "job",
   "retry",
   "cancel",
+  "reset-stuck",
+  "pause",
+  "resume",
+  "prune",
   "migrate",
   "doctor",
 ];
