@@ -10,7 +10,7 @@ import { mostAtWork, readHistory, recordHistory } from "./contestants/history.ts
 import { ours } from "./contestants/ours.ts";
 import type { PartSettings } from "./contestants/part.ts";
 import { median, medianRatio, quantile } from "./contestants/quantiles.ts";
-import { drain, secondsOf, startPart } from "./contestants/running.ts";
+import { drain, secondsOf, serve, startPart } from "./contestants/running.ts";
 import { asked, type BenchOptions, type Report } from "./figure.ts";
 
 const BACKLOG = 100_000;
@@ -173,7 +173,7 @@ async function measureTightCaps(report: Report, options: BenchOptions): Promise<
     await capAll(database, tenants, TIGHT.maxJobs);
     await database.withSession(recordHistory);
     const settings = part(database, { fetch: TIGHT.slots, jobMs: TIGHT.jobMs });
-    const drained = await drain(ours, settings, TIGHT.processes);
+    const drained = await serve(ours, settings, TIGHT.processes, TIGHT.jobs);
     const history = await database.withSession(readHistory);
     const most = [...mostAtWork(history).values()];
     const figure = {

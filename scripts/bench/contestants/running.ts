@@ -32,6 +32,8 @@ export function startPart(
     env: { PATH: process.env.PATH, HOME: process.env.HOME, NO_LOG_SUCCESS: "1", ...busAddresses() },
     execArgv: execArgv(contestant),
     stdio: ["ignore", "ignore", "pipe", "ipc"],
+    // Whoever came too late for a job has claimed first at Infinity, which JSON does not know.
+    serialization: "advanced",
   });
   let stderr = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -76,16 +78,45 @@ export async function drain(
   try {
     await Promise.all(parts.map((part) => part.ready));
     for (const part of parts) part.go();
-    const all = await Promise.all(parts.map((part) => part.ended));
-    return {
-      jobs: all.reduce((sum, one) => sum + one.jobs, 0),
-      firstClaimAt: Math.min(...all.map((one) => one.firstClaimAt)),
-      lastSettleAt: Math.max(...all.map((one) => one.lastSettleAt)),
-    };
+    return together(await Promise.all(parts.map((part) => part.ended)));
   } finally {
     for (const part of parts) part.kill();
   }
 }
+
+/** As `drain`, where a process may meet a moment with nothing to claim: all go on until so many jobs have started. */
+export async function serve(
+  contestant: Contestant,
+  settings: PartSettings,
+  processes: number,
+  jobs: number,
+): Promise<Drained> {
+  let left = jobs;
+  const allStarted = Promise.withResolvers<void>();
+  const hearing: Hearing = {
+    started: () => {
+      left -= 1;
+      if (left === 0) allStarted.resolve();
+    },
+  };
+  const told: PartSettings = { ...settings, mode: "serve", tellStarts: true };
+  const parts = Array.from({ length: processes }, () => startPart(contestant, told, hearing));
+  try {
+    await Promise.all(parts.map((part) => part.ready));
+    for (const part of parts) part.go();
+    await Promise.race([allStarted.promise, ...parts.map((part) => part.ended)]);
+    for (const part of parts) part.stop();
+    return together(await Promise.all(parts.map((part) => part.ended)));
+  } finally {
+    for (const part of parts) part.kill();
+  }
+}
+
+const together = (all: readonly Drained[]): Drained => ({
+  jobs: all.reduce((sum, one) => sum + one.jobs, 0),
+  firstClaimAt: Math.min(...all.map((one) => one.firstClaimAt)),
+  lastSettleAt: Math.max(...all.map((one) => one.lastSettleAt)),
+});
 
 export const secondsOf = (drained: Drained): number => (drained.lastSettleAt - drained.firstClaimAt) / 1000;
 
