@@ -1,13 +1,11 @@
 // Where a bench runs: a fresh migrated database, on Postgres or embedded, thrown away afterwards.
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import postgres from "postgres";
 import { openEmbedded } from "../../worker/database/embedded.ts";
 import { migrate } from "../../worker/database/migrate.ts";
-import { openPostgresSession } from "../../worker/database/postgres-session.ts";
 import type { SqlSession } from "../../worker/database/sql-session.ts";
+import { createDatabase } from "./contestants/fresh-database.ts";
 
 export type BenchWorld = {
   readonly name: "postgres" | "embedded";
@@ -20,27 +18,13 @@ export type BenchWorld = {
 
 /** Throws a sentence when DATABASE_URL is not set. */
 export async function openPostgresWorld(): Promise<BenchWorld> {
-  const server = process.env.DATABASE_URL;
-  if (!server)
-    throw new Error("Set DATABASE_URL to a Postgres with pgvector on which databases may be created.");
-  const name = `bench_${randomUUID().replaceAll("-", "").slice(0, 12)}`;
-  const administer = async (act: (sql: postgres.Sql) => Promise<unknown>) => {
-    const sql = postgres(server, { max: 1, onnotice: () => {} });
-    await act(sql).finally(() => sql.end());
-  };
-  await administer((sql) => sql`create database ${sql(name)}`);
-  const own = new URL(server);
-  own.pathname = `/${name}`;
-  const withSession: BenchWorld["withSession"] = async (work) => {
-    const session = await openPostgresSession({ url: own.href });
-    return await work(session).finally(() => session.close());
-  };
-  await withSession((session) => migrate(session));
+  const database = await createDatabase();
+  await database.withSession((session) => migrate(session));
   return {
     name: "postgres",
-    settings: { DATABASE_URL: own.href },
-    withSession,
-    close: () => administer((sql) => sql`drop database ${sql(name)} with (force)`),
+    settings: { DATABASE_URL: database.url },
+    withSession: database.withSession,
+    close: database.drop,
   };
 }
 
