@@ -35,7 +35,7 @@ describeWith(["postgres", "pgbouncer"], "the fault suite", () => {
       expect(result.injected).toHaveLength(FAULTS);
       // A run in which nothing was at stake proves nothing.
       const completed = result.outcome.jobs.filter((row) => row.status === "complete").length;
-      expect(completed).toBeGreaterThan(50);
+      expect(completed).toBeGreaterThan(30);
       const rescued = result.history.filter((entry) => entry.kind === "job" && entry.by === "rag_reap");
       expect(rescued.length).toBeGreaterThan(0);
     },

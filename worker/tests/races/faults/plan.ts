@@ -83,7 +83,7 @@ export function planFaults(
       kind,
       lane: where[turn % where.length] as Lane,
       // A restart in one lane is a fault for all the others: they need time to have something to lose.
-      afterMs: where[0] === "database" ? random.between(300, 2200) : random.between(50, 600),
+      afterMs: where[0] === "database" ? random.between(800, 3200) : random.between(50, 600),
       forMs: durationOf(kind, leaseMs, random),
       directions: random.pick([["up"], ["down"], ["up", "down"]] as const),
     };
