@@ -115,7 +115,6 @@ export type CallEntry = z.infer<typeof callEntry>;
 export type ChunksEntry = z.infer<typeof chunksEntry>;
 export type CommitEntry = z.infer<typeof commitEntry>;
 export type LiveEntry = z.infer<typeof liveEntry>;
-export type AliveEntry = z.infer<typeof aliveEntry>;
 export type HistoryEntry = z.infer<typeof historyEntry>;
 /** In order of `seq`. */
 export type History = readonly HistoryEntry[];

@@ -13,6 +13,7 @@ import postgres from "postgres";
 import { sleep } from "../../../timing/durations.ts";
 
 const programs = join(process.env.RAG_SERVICES_DIR ?? "/var/cache/rag-services", "trixie");
+const CHROOT = "/usr/sbin/chroot"; // Debian's, as the programs are.
 const BIN = "/usr/lib/postgresql/17/bin";
 const roles = fileURLToPath(new URL("../../../../scripts/services.d/roles.sql", import.meta.url));
 const run = promisify(execFile);
@@ -38,7 +39,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   const home = `/var/lib/rag-faults-${port}`; // As seen inside the chroot.
   const outside = join(programs, home);
   await mkdir(outside, { recursive: true });
-  await run("chroot", [programs, "/usr/bin/chown", "postgres:postgres", home]);
+  await run(CHROOT, [programs, "/usr/bin/chown", "postgres:postgres", home]);
   await initialise(outside, home, port);
   let server = await launch([`${BIN}/postgres`, "-D", `${home}/data`], outside);
   const address = (database: string, at = port) => `postgres://postgres:postgres@127.0.0.1:${at}/${database}`;
@@ -86,7 +87,7 @@ async function initialise(outside: string, home: string, port: number): Promise<
     "--locale=C.UTF-8",
     "--no-sync",
   ];
-  await run("chroot", [...user, programs, `${BIN}/initdb`, "-D", `${home}/data`, ...options]);
+  await run(CHROOT, [...user, programs, `${BIN}/initdb`, "-D", `${home}/data`, ...options]);
   // fsync off: what is restarted here is the server, not the machine; its files stay as they were written.
   await appendFile(
     join(outside, "data/postgresql.conf"),
@@ -126,7 +127,7 @@ const user = ["--userspec=postgres:postgres"];
 async function launch(command: readonly string[], outside: string): Promise<ChildProcess> {
   // The signal is asked for after chroot changed the user, for that forgets it.
   const guarded = ["/usr/bin/setpriv", "--pdeathsig", "QUIT", ...command];
-  const child = spawn("chroot", [...user, programs, ...guarded], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(CHROOT, [...user, programs, ...guarded], { stdio: ["ignore", "pipe", "pipe"] });
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (text: Buffer) => void appendFile(join(outside, "log"), text).catch(() => {}));
   await once(child, "spawn");
