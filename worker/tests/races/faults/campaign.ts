@@ -8,7 +8,7 @@ import { type History, readHistory } from "./history.ts";
 import { inject } from "./inject.ts";
 import { type Outcome, readOutcome } from "./outcome.ts";
 import type { OwnPostgres } from "./own-postgres.ts";
-import { patiently } from "./patience.ts";
+import { inTime, patiently } from "./patience.ts";
 import { type Fault, type FaultKind, lanes, type Plan } from "./plan.ts";
 import { digestsOf } from "./undisturbed.ts";
 import type { Violation } from "./violation.ts";
@@ -40,6 +40,8 @@ export type Progress = {
 
 const TELL_MS = 10_000;
 const QUIET_MS = 120_000;
+// A worker that stops has its grace, one that starts on a very busy machine half a minute.
+const FAULT_MS = 120_000;
 
 export async function runFaults(
   plan: Plan,
@@ -99,7 +101,7 @@ export async function injectAll(
         await sleep(fault.afterMs);
         if (!goOn()) return;
         const from = Date.now();
-        await inject(fault, arena);
+        await inTime(FAULT_MS, `Fault ${fault.number} (${fault.kind}) was not over`, inject(fault, arena));
         injected.push({ fault, from, to: Date.now() });
       }
     }),
