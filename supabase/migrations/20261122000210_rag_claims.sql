@@ -230,7 +230,8 @@ language sql immutable set search_path = '' as $$
 $$;
 
 -- queued -> processing for up to p_slots ready rows of these kinds: the higher priority first, then by position.
--- Answers them as rag_claim_jobs does; null when there is none.
+-- Answers them as rag_claim_jobs does; null when none is ready, an empty array when none of those may be taken yet:
+-- somebody else is counting their tenants' jobs this very moment.
 -- p_limited: some tenant has a cap or is paused. Raises unique_violation when two rows of one document meet.
 create or replace function public.rag_take_ready(
   p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer, p_limited boolean) returns json
@@ -274,6 +275,9 @@ begin
   end loop;
   if p_limited then
     v_places := v_allowed;
+    if v_places = '{}' then
+      return '[]'::json;
+    end if;
   end if;
 
   with taken as (
@@ -324,7 +328,7 @@ begin
   for v_turn in 1..2 * p_slots loop
     begin
       v_job := public.rag_take_ready(p_worker, 1, p_kinds, p_lease_seconds, p_limited);
-      exit when v_job is null;
+      exit when v_job is null or v_job::text = '[]';
       v_jobs := v_jobs || v_job::jsonb;
     exception when unique_violation then
       with behind as (
@@ -427,6 +431,10 @@ begin
       perform public.rag_readmit(v_see.behind, v_see.held_back);
     end if;
     v_jobs := public.rag_take_in_peace(p_worker, v_slots, v_kinds, p_lease_seconds, v_see.limited);
+    if v_jobs::text = '[]' then
+      v_jobs := null;
+      v_due := '25'::json;
+    end if;
   end if;
   if v_jobs is not null then
     if v_known = 0 then
@@ -438,7 +446,7 @@ begin
     if v_floors_due then
       perform public.rag_raise_floors();
     end if;
-    if v_slots > 0 then
+    if v_slots > 0 and v_due is null then
       -- A job that is due before the next poll need not wait for it.
       select to_json(greatest(0, ceil(extract(epoch from d.run_at - clock_timestamp()) * 1000))) into v_due
       from public.rag_ingestion_queue d

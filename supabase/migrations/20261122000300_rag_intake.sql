@@ -137,6 +137,46 @@ language sql immutable set search_path = '' as $$
     case when jsonb_typeof(p_value) = 'array' then p_value else '[]' end) as t(v)
 $$;
 
+-- Reads what a request says of its job, or raises a sentence that names the field and what it may be.
+create or replace function public.rag_check_job_fields(p_request jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+  v_text text;
+begin
+  v_text := p_request ->> 'kind';
+  if v_text is not null and v_text <> all (array['document', 'relationships', 'sync']) then
+    raise exception 'No kind of job is called %. Known: document, relationships, sync.', v_text
+      using errcode = '22023';
+  end if;
+  v_text := p_request ->> 'priority';
+  if v_text is not null and v_text !~ '^[0-9]$' then
+    raise exception 'priority is a whole number from 0 to 9, the higher first; not %.', v_text
+      using errcode = '22023';
+  end if;
+  v_text := p_request ->> 'max_attempts';
+  if v_text is not null and (v_text !~ '^[0-9]{1,3}$' or v_text::integer not between 1 and 100) then
+    raise exception 'max_attempts is a whole number from 1 to 100; not %.', v_text using errcode = '22023';
+  end if;
+  v_text := p_request ->> 'run_at';
+  begin
+    if v_text is not null and (v_text::timestamptz <= '2000-01-01' or v_text::timestamptz >= '2200-01-01') then
+      raise exception using errcode = '22007';
+    end if;
+  exception when others then
+    raise exception 'run_at is a time between the years 2000 and 2200, such as 2027-01-31T08:00:00Z; not %.', v_text
+      using errcode = '22023';
+  end;
+  v_text := p_request ->> 'document_id';
+  begin
+    if v_text is not null and not exists (
+      select 1 from public.rag_documents d where d.id = v_text::uuid) then
+      raise exception 'No document has the id %.', v_text using errcode = 'P0002';
+    end if;
+  exception when invalid_text_representation then
+    raise exception 'document_id is a UUID; not %.', v_text using errcode = '22023';
+  end;
+end $$;
+
 -- Called by applications, `rag ingest` and every other way in. Takes the fields of rag_upsert_document and
 -- kind, priority, run_at, dedupe_key, max_attempts. Nothing -> queued.
 -- Answers {job_id, document_id, state}: state is 'queued', or 'duplicate' when the dedupe_key was seen before
@@ -154,6 +194,7 @@ begin
   if jsonb_typeof(p_request) is distinct from 'object' then
     raise exception 'The request must be a JSON object.' using errcode = '22023';
   end if;
+  perform public.rag_check_job_fields(p_request);
   -- Keys are a tenant's own, and a job is of its document's tenant.
   select d.tenant_id into v_tenant from public.rag_documents d where d.id = (p_request ->> 'document_id')::uuid;
   v_tenant := coalesce(v_tenant, p_request ->> 'tenant_id', 'default');
