@@ -39,6 +39,8 @@ export type WorkerParts = {
 
 export type WorkerLimits = ClaimOptions & {
   readonly slots: number;
+  /** Most jobs that one claim brings; 500 unless said otherwise. */
+  readonly batch?: number;
   /** Longest pause between two looks at an empty queue. */
   readonly idleMs: number;
   readonly graceMs: number;
@@ -301,7 +303,8 @@ class ClaimLoop {
     if (process.memoryUsage.rss() > this.#limits.memoryBytes && this.#underway.size > 0) return 0;
     // What waits to be settled keeps its slot, or a database that refuses would be asked for ever more.
     const taken = this.#atWork + this.#toSettle.length + this.#asked;
-    return Math.min(BATCH, Math.max(0, this.#trouble.slots(this.#limits.slots) - taken));
+    const free = Math.max(0, this.#trouble.slots(this.#limits.slots) - taken);
+    return Math.min(this.#limits.batch ?? BATCH, free);
   }
 
   async #restAfter(came: number | null): Promise<void> {

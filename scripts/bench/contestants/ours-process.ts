@@ -67,7 +67,9 @@ await takePart(async (part) => {
     {
       ...identity,
       kinds: ["document"],
-      slots: fetch,
+      // Twice the fetch size keeps two claims going, as graphile-worker's local queue fetches ahead.
+      slots: mode === "drain" && fetch > 1 ? 2 * fetch : fetch,
+      batch: fetch,
       idleMs: IDLE_MS,
       graceMs: 5000,
       memoryBytes: Number.POSITIVE_INFINITY,
