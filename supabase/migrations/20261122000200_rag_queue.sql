@@ -25,9 +25,8 @@ create sequence if not exists public.rag_queue_checked_at;
 create sequence if not exists public.rag_queue_reaped_at;
 
 create table if not exists public.rag_ingestion_queue (
-  id uuid primary key default encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
-    placing substring(int8send(floor(extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6),
-    52, 1), 53, 1), 'hex')::uuid, -- as rag_documents.id
+  -- Random from the first digit, for people name jobs by their first few.
+  id uuid primary key default gen_random_uuid(),
   kind text not null default 'document' check (kind in ('document', 'relationships', 'sync')),
   document_id uuid references public.rag_documents (id) on delete cascade,
   tenant_id text not null,
