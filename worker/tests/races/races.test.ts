@@ -56,7 +56,11 @@ describeWith("postgres", "races", () => {
   const settled = (id: string, status: string) =>
     vi.waitFor(async () => expect((await job(id)).status).toBe(status), SOON);
   const inMidJob = (id: string, chunks: number) =>
-    vi.waitFor(async () => expect((await job(id)).processed_chunks).toBeGreaterThanOrEqual(chunks), SOON);
+    // Looked at often: the last of 500 chunks follow within a round trip to the provider.
+    vi.waitFor(async () => expect((await job(id)).processed_chunks).toBeGreaterThanOrEqual(chunks), {
+      ...SOON,
+      interval: 5,
+    });
   const live = async (documentId: string) =>
     await sql`select chunk_index, content, char_start, char_end, embedding::text as embedding
       from public.rag_live_chunks where document_id = ${documentId} order by chunk_index`;
@@ -82,7 +86,7 @@ describeWith("postgres", "races", () => {
   };
 
   test.each([
-    1, 16, 240, 480,
+    1, 16, 240, 420,
   ])("a worker killed after %i of 500 chunks: the next one finishes, pays nothing twice, and readers see old or new", async (chunks) => {
     const undisturbed = await enqueue({ content: paragraphs(CHUNKS, "new"), title: "undisturbed" });
     const reference = start("reference", {}, "--once");
