@@ -131,8 +131,9 @@ export async function startEmbeddingServer(options: EmbeddingServerOptions = {})
       served.model = model;
     },
     async close() {
-      server.closeAllConnections();
-      await new Promise<void>((closed) => server.close(() => closed()));
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections(); // After close(), or one that came in between would keep it open.
+      await closed;
     },
   };
 }

@@ -62,8 +62,9 @@ export async function startPostgrest(databaseUrl: string): Promise<PostgrestStan
     lastAgent: () => agent,
     misbehaveNext: (...kinds) => void plan.push(...kinds),
     async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections(); // After close(), or one that came in between would keep it open.
+      await closed;
       await pool.close();
     },
   };

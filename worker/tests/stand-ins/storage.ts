@@ -72,8 +72,9 @@ export async function openStorageStandIn(): Promise<StorageStandIn> {
       world.behaviour = kind;
     },
     async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections(); // After close(), or one that came in between would keep it open.
+      await closed;
     },
   };
 }

@@ -6,6 +6,7 @@ import type postgres from "postgres";
 import { type EmbeddingServer, startEmbeddingServer } from "../../stand-ins/embedding-server.ts";
 import { type Fleet, type FleetOptions, startFleet } from "./fleet.ts";
 import type { OwnPostgres } from "./own-postgres.ts";
+import { inTime } from "./patience.ts";
 import { POISON } from "./texts.ts";
 import { openRunDatabase } from "./undisturbed.ts";
 import { startWorkload, type Workload, type WorkloadOptions } from "./workload.ts";
@@ -44,6 +45,7 @@ export type ArenaOptions = {
   readonly prepare?: (sql: postgres.Sql) => Promise<void>;
 };
 
+const CLOSE_MS = 30_000;
 const LATENCY_MS = 400;
 const WORK = { backlog: 24, pauseMs: 150, mostChunks: 40, calm: false };
 
@@ -55,9 +57,9 @@ export async function openArena(own: OwnPostgres, options: ArenaOptions): Promis
   let fleet: Fleet | null = null;
   let workload: Workload | null = null;
   const close = async () => {
-    await workload?.stop().catch(() => {});
-    await fleet?.close();
-    await embedding?.close();
+    // Nothing of it may keep a run from ending: a query that a restart swallowed never does.
+    for (const part of [workload?.stop(), fleet?.close(), embedding?.close()])
+      await inTime(CLOSE_MS, "A part of the arena did not close", part ?? Promise.resolve()).catch(() => {});
     await database.close();
   };
   try {

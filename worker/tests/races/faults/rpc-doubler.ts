@@ -51,8 +51,9 @@ export async function startRpcDoubler(target: string): Promise<RpcDoubler> {
     },
     left: () => left,
     async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections(); // After close(), or one that came in between would keep it open.
+      await closed;
     },
   };
 }
