@@ -13,6 +13,10 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
+    // postgres.js asks for array types on its own account, in a query that nobody can catch. Suites that restart or
+    // end servers meet it; whatever we asked ourselves is not meant.
+    onUnhandledError: (error) =>
+      "query" in error && /from pg_catalog\.pg_type a\b/.test(String(error.query)) ? false : undefined,
     reporters: ["default", new CountReporter(process.env.RAG_TEST_REPORT)],
   },
 });

@@ -156,7 +156,13 @@ async function untilItAnswers(url: string): Promise<void> {
 }
 
 async function asAdministrator(url: string, act: (sql: postgres.Sql) => Promise<unknown>): Promise<void> {
-  const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 5, prepare: false });
+  const sql = postgres(url, {
+    max: 1,
+    onnotice: () => {},
+    connect_timeout: 5,
+    prepare: false,
+    fetch_types: false,
+  });
   try {
     await act(sql);
   } finally {
