@@ -43,7 +43,7 @@ export type PipelineParts = {
 // A hundred jobs that begin at once would all be half open before the first has text to embed. A few open
 // together; whoever takes longer (a slow source, a reader that is busy) waits without keeping others out.
 const OPENING_JOBS = 8;
-const OPENING_MS = 100;
+const OPENING_MS = 250;
 // Text ready for so many rounds of full requests keeps the provider busy. To read further ahead takes memory, and
 // at the start the cores away from the first requests.
 const ROUNDS_AHEAD = 8;
