@@ -11,8 +11,6 @@ export const openHarness = (url: string): postgres.Sql =>
     max: 10,
     onnotice: () => {},
     connect_timeout: 5,
-    // The library asks for array types in a query that nobody can catch when the server goes meanwhile.
-    fetch_types: false,
     connection: { application_name: HARNESS },
     types: { bigint: postgres.BigInt },
   });
