@@ -8,7 +8,7 @@ set search_path = public, extensions;
 
 create table if not exists public.rag_documents (
   -- Ids that begin with the time (UUID version 7, which Postgres can make by itself from 18 on): what is written
-  -- together lies together in every index, which halves the cost of a job.
+  -- together lies together in every index.
   id uuid primary key default encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
     placing substring(int8send(floor(extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6),
     52, 1), 53, 1), 'hex')::uuid,

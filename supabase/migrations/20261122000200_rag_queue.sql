@@ -95,7 +95,7 @@ create unique index if not exists rag_queue_working on public.rag_ingestion_queu
   (tenant_id, (case when kind = 'document' then document_id else id end))
   where status = 'processing';
 create index if not exists rag_queue_by_document on public.rag_ingestion_queue (document_id);
--- Ranges of blocks, for lists of the last hour or day; a b-tree would cost each job 10 us more.
+-- Ranges of blocks, for lists of the last hour or day: a job that moves on hardly ever writes here.
 create index if not exists rag_queue_recent on public.rag_ingestion_queue using brin (submitted_at)
   with (pages_per_range = 32, autosummarize = on);
 create unique index if not exists rag_queue_dedupe on public.rag_ingestion_queue (tenant_id, dedupe_key)
