@@ -150,7 +150,13 @@ describeWith(["postgres", "pgbouncer"], "rag on Postgres", () => {
       const wrongKey = await world.rag(["worker"], { ...settings, SUPABASE_SECRET_KEY: "canary-key" });
 
       expect(migrate).toMatchObject({ code: 2, err: expect.stringContaining("supabase db push") });
-      expect(status.records, status.err).toEqual([{ ...direct.records[0], database: "supabase" }]);
+      // Which snapshot happens to be the oldest is a matter of the moment; it has tests of its own.
+      const ofTheMoment = { oldest_snapshot: null, oldest_snapshot_seconds: null };
+      expect({ ...status.records[0], ...ofTheMoment }, status.err).toEqual({
+        ...direct.records[0],
+        ...ofTheMoment,
+        database: "supabase",
+      });
       expect(wrongKey.code).toBe(2);
       expect(wrongKey.err).toContain("database.denied");
       expect(wrongKey.err).not.toContain("canary-key");
