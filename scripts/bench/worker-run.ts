@@ -6,6 +6,8 @@ import { promisify } from "node:util";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
+// Each look costs 15 ms of a core that the worker could use.
+const SAMPLE_MS = 500;
 
 export type WorkerRun = {
   readonly seconds: number;
@@ -41,7 +43,7 @@ export async function runWorkerOnce(settings: Readonly<Record<string, string>>):
     const memory = await memoryOfTree(child.pid ?? 0);
     peakMb = Math.max(peakMb, memory.own);
     peakTreeMb = Math.max(peakTreeMb, memory.tree);
-  }, 200);
+  }, SAMPLE_MS);
   const [code] = await once(child, "close");
   clearInterval(sampler);
   // 1 says that some documents failed, which is part of the result.
