@@ -74,8 +74,12 @@ export async function requestEmbeddings(
 }
 
 async function send(client: OpenAI, request: EmbeddingRequest, signal: AbortSignal): Promise<string> {
-  // The SDK's own limit ends at the headers for whoever reads the body himself.
-  const late = AbortSignal.timeout(client.timeout);
+  // Neither AbortSignal.timeout nor the SDK's limit: the one holds on to each request, its texts and its vectors
+  // until the time is over, the other ends at the headers for whoever reads the body himself.
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  const timer = setTimeout(end, client.timeout);
+  signal.addEventListener("abort", end);
   try {
     const sent = client.embeddings.create(
       {
@@ -85,15 +89,18 @@ async function send(client: OpenAI, request: EmbeddingRequest, signal: AbortSign
         encoding_format: "base64",
         ...(request.askDimensions === null ? {} : { dimensions: request.askDimensions }),
       },
-      { signal: AbortSignal.any([signal, late]) },
+      { signal: ending.signal },
     );
     return await (await sent.asResponse()).text();
   } catch (thrown) {
     signal.throwIfAborted();
-    if (late.aborted) throw new Failure("embed.unavailable", { facts: { reason: "timeout" } });
+    if (ending.signal.aborted) throw new Failure("embed.unavailable", { facts: { reason: "timeout" } });
     if (thrown instanceof APIUserAbortError)
       throw new Failure("embed.unavailable", { facts: { reason: "aborted" } });
     throw failureOfRequest(thrown);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
   }
 }
 
