@@ -19,21 +19,31 @@ export type KeeperMessage =
   | { readonly kind: "started" }
   | { readonly kind: "renewed"; readonly lost: readonly string[]; readonly lateMs: number }
   | { readonly kind: "failed" };
+/** What has changed since the last time: all that is held would be a thousand leases a message. */
+export type KeeperNews = {
+  readonly taken: readonly Lease[];
+  /** Tokens. */
+  readonly dropped: readonly string[];
+  readonly isClaiming: boolean;
+};
 export type KeeperCommand =
-  | { readonly kind: "held"; readonly held: readonly Lease[]; readonly isClaiming: boolean }
+  | ({ readonly kind: "news" } & KeeperNews)
+  | { readonly kind: "alive" }
   | { readonly kind: "stop" };
 
 const data = workerData as KeeperThreadData; // SAFETY: written by openLeaseKeeper, whose type this is.
 const stopping = new AbortController();
 const lateness = new Lateness(data.leaseSeconds);
 let heardAt = performance.now();
-let held: readonly Lease[] = [];
+const held = new Map<string, Lease>();
 let isClaiming = false;
 
 parentPort?.on("message", (command: KeeperCommand) => {
   heardAt = performance.now();
   if (command.kind === "stop") return stopping.abort();
-  held = command.held;
+  if (command.kind === "alive") return;
+  for (const lease of command.taken) held.set(lease.token, lease);
+  for (const token of command.dropped) held.delete(token);
   isClaiming = command.isClaiming;
 });
 
@@ -48,14 +58,14 @@ let database: Database | null = null;
 while (!stopping.signal.aborted) {
   const isHung = performance.now() - heardAt > data.stallSeconds * 1000;
   // Who holds nothing is renewed by its polls; and when the main thread hangs, whoever else there is may have its jobs.
-  if (isHung || (held.length === 0 && !isClaiming)) {
+  if (isHung || (held.size === 0 && !isClaiming)) {
     if (!isHung) lateness.renewed();
     await sleep(renewalMs(data.leaseSeconds), stopping.signal);
     continue;
   }
   try {
     database ??= await openDatabase(data.connection);
-    const lost = await keepLeases(database.call, held, data);
+    const lost = await keepLeases(database.call, [...held.values()], data);
     tell({ kind: "renewed", lost, lateMs: lateness.renewed() });
     await sleep(renewalMs(data.leaseSeconds), stopping.signal);
   } catch {

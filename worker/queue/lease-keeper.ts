@@ -7,7 +7,7 @@ import type { Activity } from "../activity/activity.ts";
 import type { Lease } from "../document/lease.ts";
 import type { SqlCall } from "../document/sql-call.ts";
 import { type KeepOptions, keepLeases, Lateness, renewalMs } from "./keep-leases.ts";
-import type { KeeperCommand, KeeperMessage, KeeperThreadData } from "./keeper-thread.ts";
+import type { KeeperCommand, KeeperMessage, KeeperNews, KeeperThreadData } from "./keeper-thread.ts";
 
 export type LeaseKeeper = {
   hold(lease: Lease, lost: () => void): void;
@@ -34,12 +34,16 @@ export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<Leas
   const held = new Map<string, { readonly lease: Lease; readonly lost: () => void }>();
   let renewedAt: number | null = null;
   let isClaiming = false;
+  let isToldClaiming = false;
   let isGathering = false;
-  const tellNow = () =>
-    engine.changed(
-      [...held.values()].map((entry) => entry.lease),
-      isClaiming,
-    );
+  let taken: Lease[] = [];
+  let dropped: string[] = [];
+  const tellNow = () => {
+    engine.changed({ taken, dropped, isClaiming });
+    taken = [];
+    dropped = [];
+    isToldClaiming = isClaiming;
+  };
   // The first change at once, for the main thread may be busy from here on; hundreds in one tick are told together.
   const tell = () => {
     if (isGathering) return;
@@ -47,7 +51,7 @@ export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<Leas
     tellNow();
     queueMicrotask(() => {
       isGathering = false;
-      tellNow();
+      if (taken.length > 0 || dropped.length > 0 || isClaiming !== isToldClaiming) tellNow();
     });
   };
   const renewed = (lost: readonly string[], lateMs: number) => {
@@ -59,16 +63,20 @@ export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<Leas
   const engine =
     options.connection === null
       ? keepHere(options, held, renewed)
-      : await keepInThread(options, options.connection, renewed);
+      : await keepInThread(options, options.connection, held, renewed);
   return {
     hold(lease, lost) {
       held.set(lease.token, { lease, lost });
+      taken.push(lease);
       tell();
     },
     drop(lease) {
-      if (held.delete(lease.token)) tell();
+      if (!held.delete(lease.token)) return;
+      dropped.push(lease.token);
+      tell();
     },
     claiming(is) {
+      if (is === isClaiming) return;
       isClaiming = is;
       // Who holds jobs is renewed anyway.
       if (held.size === 0) tell();
@@ -81,7 +89,7 @@ export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<Leas
   };
 }
 
-type Engine = { changed(held: readonly Lease[], isClaiming: boolean): void; stop(): Promise<void> };
+type Engine = { changed(news: KeeperNews): void; stop(): Promise<void> };
 type Renewed = (lost: readonly string[], lateMs: number) => void;
 type Held = ReadonlyMap<string, { readonly lease: Lease }>;
 
@@ -115,6 +123,7 @@ function keepHere(options: LeaseKeeperOptions, held: Held, renewed: Renewed): En
 async function keepInThread(
   options: LeaseKeeperOptions,
   connection: KeeperThreadData["connection"],
+  held: Held,
   renewed: Renewed,
 ): Promise<Engine> {
   const data: KeeperThreadData = {
@@ -123,7 +132,6 @@ async function keepInThread(
     leaseSeconds: options.leaseSeconds,
     stallSeconds: options.stallSeconds,
   };
-  let held: readonly Lease[] = [];
   let isClaiming = false;
   let stopped = false;
   let thread: Worker;
@@ -148,24 +156,24 @@ async function keepInThread(
       // Without a keeper every job would be taken from us one lease from now.
       if (!stopped) setTimeout(start, RESTART_MS).unref();
     });
-    post();
+    // What it has not heard, or what the one before it knew.
+    post({ kind: "news", taken: [...held.values()].map((entry) => entry.lease), dropped: [], isClaiming });
   };
-  const post = () => thread.postMessage({ kind: "held", held, isClaiming } satisfies KeeperCommand);
+  const post = (command: KeeperCommand) => thread.postMessage(command);
   start();
   // A sign of life from the main thread, beside the news.
-  const pulse = setInterval(post, PULSE_MS);
+  const pulse = setInterval(() => post({ kind: "alive" }), PULSE_MS);
   pulse.unref();
   await started;
   return {
-    changed(leases, claiming) {
-      held = leases;
-      isClaiming = claiming;
-      post();
+    changed(news) {
+      isClaiming = news.isClaiming;
+      post({ kind: "news", ...news });
     },
     async stop() {
       stopped = true;
       clearInterval(pulse);
-      thread.postMessage({ kind: "stop" });
+      post({ kind: "stop" });
       const killed = setTimeout(() => void thread.terminate(), STOP_MS);
       await ended;
       clearTimeout(killed);
