@@ -218,17 +218,6 @@ begin
   return v_allowed;
 end $$;
 
--- A document as a claim hands it over.
-create or replace function public.rag_document_json(p_document public.rag_documents) returns jsonb
-language sql immutable set search_path = '' as $$
-  select jsonb_build_object(
-    'id', (p_document).id, 'tenant_id', (p_document).tenant_id, 'user_id', (p_document).user_id,
-    'collection', (p_document).collection, 'title', (p_document).title,
-    'source_uri', (p_document).source_uri, 'kind', (p_document).kind, 'version', (p_document).version,
-    'media_type', (p_document).media_type, 'tags', to_jsonb((p_document).tags),
-    'metadata', (p_document).metadata, 'live_generation', (p_document).live_generation)
-$$;
-
 -- queued -> processing for up to p_slots ready rows of these kinds: the higher priority first, then by position.
 -- Answers them as rag_claim_jobs does; null when none is ready, an empty array when none of those may be taken yet:
 -- somebody else is counting their tenants' jobs this very moment.
@@ -297,8 +286,8 @@ begin
         select t.id as job_id, t.lease_token::text as lease_token, t.kind, t.tenant_id, t.attempts as attempt,
           t.max_attempts, (
             select row_to_json(o) from (
-              select d.id, d.tenant_id, d.user_id, d.collection, d.title, d.source_uri, d.kind, d.version,
-                d.media_type, d.tags, d.metadata, d.live_generation
+              -- What the worker needs of it; each field more is a microsecond a job.
+              select d.id, d.title, d.source_uri, d.kind, d.version, d.media_type, d.metadata
               from public.rag_documents d where d.id = t.document_id) o) as document
         from taken t order by t.priority desc, t.position) j),
     (select array_agg(o.priority) from tops o), (select array_agg(o.position) from tops o)
@@ -360,7 +349,7 @@ end $$;
 create or replace function public.rag_settle_and_claim(
   p_worker text, p_settled json, p_slots integer, p_kinds text[], p_lease_seconds integer,
   p_holds integer default 0, p_listens text default null, p_reap boolean default true) returns json
-language plpgsql set search_path = '' set enable_seqscan = off set jit = off as $$
+language plpgsql set search_path = '' set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_slots integer := least(p_slots, 1000);
   v_kinds text[] := p_kinds;

@@ -215,8 +215,11 @@ end $$;
 create or replace function public.rag_describe_job(p_job_id uuid) returns jsonb
 language sql stable set search_path = '' set enable_seqscan = off set jit = off as $$
   select to_jsonb(q) - array['lease_token', 'returned_token', 'position'] || jsonb_build_object(
-    'document', case when d.id is not null then public.rag_document_json(d)
-      || jsonb_build_object('status', d.status, 'byte_size', d.byte_size, 'content_sha256', d.content_sha256) end,
+    'document', case when d.id is not null then jsonb_build_object('id', d.id, 'tenant_id', d.tenant_id,
+      'user_id', d.user_id, 'collection', d.collection, 'title', d.title, 'source_uri', d.source_uri,
+      'kind', d.kind, 'version', d.version, 'media_type', d.media_type, 'tags', to_jsonb(d.tags),
+      'metadata', d.metadata, 'live_generation', d.live_generation, 'status', d.status,
+      'byte_size', d.byte_size, 'content_sha256', d.content_sha256) end,
     'wait_reason', w.reason,
     'waits_for', public.rag_wait_in_words(q.id, w.reason) || case when w.reason = 'slot' then (
       select case when b.jobs = 0 then '; no job stands before it' when b.jobs = 1 then '; 1 job stands before it'

@@ -4,9 +4,6 @@ export type DocumentKind = "file" | "transcript" | "entity";
 
 export type Document = {
   readonly id: string;
-  readonly tenantId: string;
-  readonly userId: string | null;
-  readonly collection: string;
   readonly title: string | null;
   /** `storage://bucket/path`, `file:///relative/to/root` or `inline:name`; null for a transcript. */
   readonly sourceUri: string | null;
@@ -14,9 +11,7 @@ export type Document = {
   readonly version: string | null;
   /** As declared by whoever wrote the row: a hint, the bytes decide. */
   readonly mediaType: string | null;
-  readonly tags: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
-  readonly liveGeneration: number | null;
 };
 
 /** The bytes of a document, copied to a temporary file that belongs to one job. */

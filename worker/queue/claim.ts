@@ -16,17 +16,12 @@ const row = z
     document: z
       .object({
         id: z.guid(),
-        tenant_id: z.string(),
-        user_id: z.string().nullable(),
-        collection: z.string(),
         title: z.string().nullable(),
         source_uri: z.string().nullable(),
         kind: z.enum(["file", "transcript", "entity"]),
         version: z.string().nullable(),
         media_type: z.string().nullable(),
-        tags: z.array(z.string()),
         metadata: z.record(z.string(), z.unknown()),
-        live_generation: z.number().int().nullable(),
       })
       .nullable(),
   })
@@ -40,17 +35,12 @@ const row = z
       lease: { jobId: given.job_id, token: given.lease_token },
       document: given.document && {
         id: given.document.id,
-        tenantId: given.document.tenant_id,
-        userId: given.document.user_id,
-        collection: given.document.collection,
         title: given.document.title,
         sourceUri: given.document.source_uri,
         kind: given.document.kind,
         version: given.document.version,
         mediaType: given.document.media_type,
-        tags: given.document.tags,
         metadata: given.document.metadata,
-        liveGeneration: given.document.live_generation,
       },
     }),
   );

@@ -22,17 +22,12 @@ export const MOST_BYTES = 3 * 1024 * 1024;
 export function documentAt(sourceUri: string | null, id = "00000000-0000-4000-8000-000000000001"): Document {
   return {
     id,
-    tenantId: "acme",
-    userId: null,
-    collection: "default",
     title: null,
     sourceUri,
     kind: "file",
     version: null,
     mediaType: "text/plain",
-    tags: [],
     metadata: {},
-    liveGeneration: null,
   };
 }
 
