@@ -25,30 +25,51 @@ create sequence if not exists public.rag_queue_marked_at;
 create sequence if not exists public.rag_queue_checked_at;
 create sequence if not exists public.rag_queue_reaped_at;
 
+-- What a column may hold is said by its type: an update checks the columns that it writes. A CHECK of the table is
+-- read from its text again by every statement, whatever that writes (13 of them: a quarter of a single claim).
+do $$
+declare
+  v_domain record;
+begin
+  for v_domain in
+    select * from (values
+      ('rag_job_kind', $d$text check (value in ('document', 'relationships', 'sync'))$d$),
+      ('rag_job_status', $d$text check (value in ('queued', 'processing', 'complete', 'failed', 'cancelled'))$d$),
+      ('rag_job_stage', $d$text check (value in ('fetching', 'parsing', 'embedding', 'analysing', 'completing'))$d$),
+      ('rag_job_wait', $d$text check (value in ('document', 'cap', 'pause'))$d$),
+      ('rag_priority', 'smallint check (value between 0 and 9)'),
+      ('rag_run_time', $d$timestamptz check (value > '2000-01-01' and value < '2200-01-01')$d$),
+      ('rag_attempts', 'integer check (value >= 0)'),
+      ('rag_most_attempts', 'integer check (value between 1 and 100)')) d (name, definition)
+  loop
+    if to_regtype('public.' || v_domain.name) is null then
+      execute format('create domain public.%I as %s', v_domain.name, v_domain.definition);
+    end if;
+  end loop;
+end $$;
+
 create table if not exists public.rag_ingestion_queue (
   -- The first four digits count, the rest is random. People name jobs by the first few: so many in a row all have
   -- another name. And jobs that are claimed together lie together in the index: a third off claim and settle.
   id uuid primary key default encode(overlay(uuid_send(gen_random_uuid())
     placing substring(int8send(nextval('public.rag_job_names')) from 7) from 1 for 2), 'hex')::uuid,
-  kind text not null default 'document' check (kind in ('document', 'relationships', 'sync')),
+  kind public.rag_job_kind not null default 'document',
   document_id uuid references public.rag_documents (id) on delete cascade,
   tenant_id text not null,
-  status text not null default 'queued'
-    check (status in ('queued', 'processing', 'complete', 'failed', 'cancelled')),
-  stage text check (stage in ('fetching', 'parsing', 'embedding', 'analysing', 'completing')),
+  status public.rag_job_status not null default 'queued',
+  stage public.rag_job_stage,
   -- 0 to 9; the higher goes first.
-  priority smallint not null default 0 check (priority between 0 and 9),
+  priority public.rag_priority not null default 0,
   -- Place among the ready rows of a priority: the start tag of start-time fair queuing by tenant.
   -- null while the job waits for run_at.
   position bigint,
   -- Why a row that is due may not be claimed yet: a job of the same document is at work, its tenant has as many
   -- jobs at work as it may, or its tenant is paused. Such a row is out of the index that claims walk.
-  waits_for text check (waits_for in ('document', 'cap', 'pause')),
-  run_at timestamptz not null default now()
-    check (run_at > '2000-01-01' and run_at < '2200-01-01'),
+  waits_for public.rag_job_wait,
+  run_at public.rag_run_time not null default now(),
   -- Counted by the claim, given back by a release.
-  attempts integer not null default 0 check (attempts >= 0),
-  max_attempts integer not null default 5 check (max_attempts between 1 and 100),
+  attempts public.rag_attempts not null default 0,
+  max_attempts public.rag_most_attempts not null default 5,
   worker_id text,
   -- Stays on a finished row, so that a transition that is sent twice is recognised.
   lease_token bigint,
@@ -285,14 +306,18 @@ create trigger rag_queue_before_replace before update of priority, run_at on pub
 -- Called after an insert and by operators' functions: tells workers that listen to look now. A hint, no more.
 -- NOTIFY takes a lock on the whole database at commit, hence one a statement, and none when nobody listens.
 create or replace function public.rag_wake_workers(p_operation text, p_document_id uuid) returns void
-language sql volatile set search_path = '' as $$
-  select pg_catalog.pg_notify(c.channel, jsonb_build_object('operation', p_operation,
-    'document_id', p_document_id, 'timestamp', now(), 'file_path', (
-      -- A payload holds less than 8,000 bytes.
-      select left(d.source_uri, 1000) from public.rag_documents d where d.id = p_document_id))::text)
+language plpgsql set search_path = '' as $$
+declare
+  v_payload text;
+begin
+  select jsonb_build_object('operation', p_operation, 'document_id', p_document_id, 'timestamp', now(),
+    -- A payload holds less than 8,000 bytes.
+    'file_path', (select left(d.source_uri, 1000) from public.rag_documents d where d.id = p_document_id))::text
+  into v_payload;
+  perform pg_catalog.pg_notify(c.channel, v_payload)
   from (select distinct w.listen_channel as channel from public.rag_workers w
-    where w.listen_channel is not null and w.alive_until >= now()) c
-$$;
+    where w.listen_channel is not null and w.alive_until >= now()) c;
+end $$;
 
 create or replace function public.rag_queue_after_insert() returns trigger
 language plpgsql set search_path = '' as $$

@@ -341,7 +341,7 @@ end $$;
 -- p_settled: [{job_id, lease_token, transition, chunks, segments, error_code, error_detail, delay_seconds}], see
 -- rag_settle_jobs. p_holds: how many other jobs the worker has at work. p_listens: the channel this worker listens on, null for none. p_reap: look for jobs of workers
 -- that disappeared when it is time (false while the caller itself has just been cut off).
--- Answers an object with what there is to tell, so that an idle poll is a few bytes: settled (one answer an item,
+-- Answers an object with what there is to tell, null for what there is not: settled (one answer an item,
 -- in order), jobs (as rag_claim_jobs), reaped {requeued, failed}, watch (true while a worker with a session lock
 -- other than the caller has jobs), due_ms (nothing was ready, and the next delayed job is due within a minute), chores (there is something for rag_fill_terms or
 -- rag_collect_garbage).
@@ -362,9 +362,7 @@ declare
   v_now bigint := floor(extract(epoch from clock_timestamp()) * 1000);
   v_floors_due boolean := v_now - coalesce(
     pg_catalog.pg_sequence_last_value('public.rag_queue_marked_at'), 0) not between 0 and 100;
-  v_alive_until timestamptz;
   v_known integer;
-  v_told boolean;
   v_see record;
 begin
   if json_array_length(p_settled) > 0 then
@@ -376,19 +374,10 @@ begin
     v_settled := public.rag_settle_jobs(p_settled);
   end if;
 
-  select w.alive_until, w.jobs, (w.kinds, w.listen_channel) is not distinct from (p_kinds, p_listens)
-  into v_alive_until, v_known, v_told
-  from public.rag_workers w where w.worker_id = p_worker;
-  -- When a third of the lease is over: an idle poll writes nothing most of the time.
-  if v_alive_until is null or not v_told
-    or v_alive_until < now() + make_interval(secs => p_lease_seconds * 2 / 3.0) then
-    perform public.rag_tell_alive(p_worker, p_lease_seconds, p_kinds, p_listens, p_holds);
-    v_known := p_holds;
-  end if;
   -- All that is rare, in one statement.
-  select
-    exists (select 1 from public.rag_workers w where w.worker_id <> p_worker and w.locked_at is not null
-      and w.jobs > 0 and w.alive_until >= now()) as watch,
+  select w.alive_until, w.jobs, (w.kinds, w.listen_channel) is not distinct from (p_kinds, p_listens) as told,
+    exists (select 1 from public.rag_workers o where o.worker_id <> p_worker and o.locked_at is not null
+      and o.jobs > 0 and o.alive_until >= now()) as watch,
     exists (select 1 from public.rag_ingestion_queue q where q.status = 'queued' and q.position is null
       and q.run_at <= now() and q.run_at >= to_timestamp(coalesce(
         pg_catalog.pg_sequence_last_value('public.rag_queue_floor_10'), 0) / 1000.0)) as due,
@@ -399,7 +388,15 @@ begin
     exists (select 1 from public.rag_tenants t where t.max_jobs is not null)
       or exists (select 1 from public.rag_pauses p where p.scope = 'tenant') as limited,
     exists (select 1 from public.rag_pauses p where p.scope <> 'tenant') as paused
-  into v_see;
+  into v_see
+  from (select 1) one left join public.rag_workers w on w.worker_id = p_worker;
+  v_known := v_see.jobs;
+  -- When a third of the lease is over: an idle poll writes nothing most of the time.
+  if v_see.alive_until is null or not v_see.told
+    or v_see.alive_until < now() + make_interval(secs => p_lease_seconds * 2 / 3.0) then
+    perform public.rag_tell_alive(p_worker, p_lease_seconds, p_kinds, p_listens, p_holds);
+    v_known := p_holds;
+  end if;
   if p_reap then
     v_reaped := public.rag_reap_when_due(p_lease_seconds);
     if v_see.watch then
@@ -448,12 +445,13 @@ begin
       end if;
     end if;
   end if;
-  return (
-    select coalesce(json_object_agg(a.name, a.value), '{}')
-    from (values ('settled', v_settled), ('jobs', v_jobs), ('reaped', v_reaped), ('watch', v_watch),
-      ('due_ms', v_due), ('chores', v_chores))
-      as a (name, value)
-    where a.value is not null);
+  -- An idle poll is two bytes; and building an object is an expression, where leaving members out is a statement.
+  if v_settled is null and v_jobs is null and v_reaped is null and v_watch is null and v_due is null
+    and v_chores is null then
+    return '{}'::json;
+  end if;
+  return json_build_object('settled', v_settled, 'jobs', v_jobs, 'reaped', v_reaped, 'watch', v_watch,
+    'due_ms', v_due, 'chores', v_chores);
 end $$;
 
 -- Called by a worker with free slots. queued -> processing.
@@ -462,6 +460,7 @@ create or replace function public.rag_claim_jobs(
   p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer) returns json
 language sql volatile set search_path = '' as $$
   select coalesce(
-    public.rag_settle_and_claim(p_worker, '[]', p_slots, p_kinds, p_lease_seconds, 0, null, false) -> 'jobs', '[]')
+    (public.rag_settle_and_claim(p_worker, '[]', p_slots, p_kinds, p_lease_seconds, 0, null, false) ->> 'jobs')::json,
+    '[]')
 $$;
 

@@ -199,10 +199,11 @@ begin
   -- Planned with the filter's values in sight; and before the first ANALYZE of a new table it would still read the
   -- whole history where an index gives the newest at once, hence enable_seqscan.
   return query execute format($q$
-  select m.id, m.kind, m.document_id,
+  select m.id, m.kind::text, m.document_id,
     (select d.title from public.rag_documents d where d.id = m.document_id),
     (select d.source_uri from public.rag_documents d where d.id = m.document_id),
-    m.tenant_id, m.status, m.stage, m.priority, m.attempts, m.max_attempts, m.run_at, m.worker_id,
+    m.tenant_id, m.status::text, m.stage::text, m.priority::smallint, m.attempts::integer, m.max_attempts::integer,
+    m.run_at::timestamptz, m.worker_id,
     m.total_segments, m.processed_segments, m.total_chunks, m.processed_chunks, m.reused_chunks, m.tokens,
     m.cost_usd, m.error_code, m.error_detail, m.submitted_at, m.started_at, m.updated_at, m.completed_at,
     public.rag_wait_in_words(m.id, (select w.reason from public.rag_waiting_jobs w where w.id = m.id))
@@ -325,8 +326,8 @@ begin
     update public.rag_ingestion_queue q set status = 'queued'
     from stuck s where q.id = s.id and not p_dry_run
     returning q.id, q.status, q.attempts)
-  select q.id, coalesce(r.status, q.status), q.document_id, coalesce(r.attempts, q.attempts), q.max_attempts,
-    s.worker_id, s.updated_at
+  select q.id, coalesce(r.status, q.status)::text, q.document_id, coalesce(r.attempts, q.attempts)::integer,
+    q.max_attempts::integer, s.worker_id, s.updated_at
   from stuck s
   join public.rag_ingestion_queue q on q.id = s.id
   left join reset r on r.id = s.id

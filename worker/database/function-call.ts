@@ -96,8 +96,13 @@ export function writeCall(name: string, args: Arguments, signature: Signature): 
       throw new Failure("database.not-migrated", { facts: { function: name, argument: key } });
     return asText(value, takes);
   });
-  const call = `public.${name}(${given.map(([key], place) => `${key} => $${place + 1}`).join(", ")}) as answer_row`;
-  const source = signature.column ? `(select answer_row.* from ${call}) as answer_row` : call;
+  const call = `public.${name}(${given.map(([key], place) => `${key} => $${place + 1}`).join(", ")})`;
+  // In the list of columns, where it can stand: a function in FROM has its answer copied once more.
+  if (signature.answers === "scalar" && !signature.column)
+    return { sql: `select pg_catalog.to_json(${call})::text as answer`, parameters };
+  const source = signature.column
+    ? `(select answer_row.* from ${call} as answer_row) as answer_row`
+    : `${call} as answer_row`;
   const answer = {
     scalar: "pg_catalog.to_json(answer_row)::text",
     rows: "coalesce(pg_catalog.json_agg(answer_row), '[]')::text",

@@ -6,12 +6,12 @@ import { type Claimed, type ClaimOptions, readClaimed } from "./claim.ts";
 import type { Transition } from "./settle.ts";
 
 const answerOf = z.object({
-  settled: z.array(z.unknown()).default([]),
-  jobs: z.array(z.unknown()).default([]),
-  reaped: z.object({ requeued: z.number(), failed: z.number() }).optional(),
-  watch: z.boolean().default(false),
-  due_ms: z.number().nonnegative().optional(),
-  chores: z.boolean().default(false),
+  settled: z.array(z.unknown()).nullish(),
+  jobs: z.array(z.unknown()).nullish(),
+  reaped: z.object({ requeued: z.number(), failed: z.number() }).nullish(),
+  watch: z.boolean().nullish(),
+  due_ms: z.number().nonnegative().nullish(),
+  chores: z.boolean().nullish(),
 });
 
 export type Exchange = {
@@ -61,11 +61,11 @@ export async function exchange(
     ),
   );
   return {
-    ...readClaimed(answer.jobs),
-    settled: answer.settled,
+    ...readClaimed(answer.jobs ?? []),
+    settled: answer.settled ?? [],
     reaped: answer.reaped ?? null,
-    watch: answer.watch,
+    watch: answer.watch ?? false,
     dueMs: answer.due_ms ?? null,
-    chores: answer.chores,
+    chores: answer.chores ?? false,
   };
 }

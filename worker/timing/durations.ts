@@ -1,9 +1,17 @@
 // Waiting that can be interrupted, and durations in words.
-import { setTimeout as after } from "node:timers/promises";
-
 /** Waits, or returns early when the signal fires. Never throws. */
-export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  await after(ms, undefined, signal ? { signal } : {}).catch(() => {});
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  // Not the timer of node:timers/promises: that one makes an error with a stack each time it is interrupted.
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+  });
 }
 
 /** Waits for the work, but no longer than `ms`; what it throws is nobody's concern any more. */

@@ -90,6 +90,9 @@ await takePart(async (part) => {
 function whatCame(name: string, answer: unknown): { readonly claimed: number; readonly settled: boolean } {
   if (name === "rag_claim_jobs") return { claimed: (answer as unknown[]).length, settled: false };
   if (name !== "rag_settle_and_claim") return { claimed: 0, settled: name === "rag_complete_job" };
-  const both = answer as { readonly jobs?: readonly unknown[]; readonly settled?: readonly unknown[] };
-  return { claimed: both.jobs?.length ?? 0, settled: both.settled !== undefined };
+  const both = answer as {
+    readonly jobs?: readonly unknown[] | null;
+    readonly settled?: readonly unknown[] | null;
+  };
+  return { claimed: both.jobs?.length ?? 0, settled: (both.settled ?? null) !== null };
 }
