@@ -3,7 +3,6 @@
 // since the last and brings what is ready: the busier the queue, the more jobs share a transaction. While batches come
 // back full a second lane exchanges beside the first, so that neither the database nor we wait for the other.
 import type { Activity } from "../activity/activity.ts";
-import type { Job, Lease } from "../document/lease.ts";
 import type { Outcome } from "../document/outcome.ts";
 import type { SqlCall } from "../document/sql-call.ts";
 import { Failure } from "../failure/failure.ts";
@@ -16,15 +15,8 @@ import type { HintSource } from "./hint-source.ts";
 import { keepLeases } from "./keep-leases.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 import { openPace, type Pace } from "./pace.ts";
-import {
-  readSettled,
-  type Settled,
-  sayLost,
-  sayUnreadable,
-  transitionOf,
-  unreadableTransition,
-} from "./settle.ts";
 import { openTrouble, type Trouble } from "./trouble.ts";
+import { JobsUnderway, type Underway } from "./underway.ts";
 import type { RunningWorker, WorkerState, WorkerSummary } from "./worker-state.ts";
 
 export type WorkerParts = {
@@ -60,19 +52,6 @@ const FINISH_SHARE = 0.5;
 const NOTHING = { came: null, isFull: false };
 const SILENT: HintSource = { state: () => "silent", listens: () => null };
 
-type Underway = {
-  readonly job: Job;
-  readonly claimedAt: number;
-  readonly abort: AbortController;
-  /** How its run ended; null while it runs. */
-  outcome: Exclude<Outcome, { kind: "lost" }> | null;
-  /** How long it had been held by then. */
-  heldMs: number;
-  /** How often the database refused its transition. */
-  refused: number;
-  readonly settled: PromiseWithResolvers<void>;
-};
-
 export function startWorker(parts: WorkerParts, limits: WorkerLimits): RunningWorker {
   const worker = new ClaimLoop(parts, limits);
   const ended = worker.loop();
@@ -95,12 +74,7 @@ class ClaimLoop {
   readonly #hints: HintSource;
   readonly #pace: Pace;
   readonly #trouble: Trouble;
-  /** Every job we hold: at work, waiting to be settled, or in an exchange. */
-  readonly #underway = new Set<Underway>();
-  #atWork = 0;
-  #toSettle: Underway[] = [];
-  #unreadable: Lease[] = [];
-  readonly #counts: Record<Settled, number> = { completed: 0, failed: 0, retried: 0, released: 0, lost: 0 };
+  readonly #jobs: JobsUnderway;
   readonly #startedAt = performance.now();
   readonly #stopping = new AbortController();
   readonly #graceOver = new AbortController();
@@ -120,13 +94,18 @@ class ClaimLoop {
     this.#hints = parts.hints ?? SILENT;
     this.#pace = openPace({ idleMs: limits.idleMs, watches: limits.watches ?? false, hints: this.#hints });
     this.#trouble = openTrouble(parts.activity, limits.leaseSeconds * 1000);
+    this.#jobs = new JobsUnderway({
+      ...parts,
+      ended: (outcome) => this.#ended(outcome),
+      completed: () => parts.chores?.(),
+    });
   }
 
   state(): WorkerState {
     return {
       workerId: this.#limits.workerId,
       ...this.#trouble.state(),
-      jobs: this.#underway.size,
+      jobs: this.#jobs.size,
       slots: this.#limits.slots,
       loopAgeMs: performance.now() - this.#loopedAt,
       leaseAgeMs: this.#parts.keeper.leaseAgeMs(),
@@ -149,7 +128,7 @@ class ClaimLoop {
     await this.#sideLane;
     await this.#drained;
     this.#trouble.stopped();
-    return { ...this.#counts, seconds: (performance.now() - this.#startedAt) / 1000 };
+    return { ...this.#jobs.counts, seconds: (performance.now() - this.#startedAt) / 1000 };
   }
 
   async stop(reason: string): Promise<void> {
@@ -168,7 +147,7 @@ class ClaimLoop {
   }
 
   #isIdle(): boolean {
-    return this.#underway.size === 0 && this.#asked === 0;
+    return this.#jobs.size === 0 && this.#asked === 0;
   }
 
   async #exchangeWhileFull(): Promise<void> {
@@ -183,12 +162,12 @@ class ClaimLoop {
   /** One exchange. `came`: how many jobs it brought; null when none was asked for or the database did not answer. */
   async #turn(): Promise<{ readonly came: number | null; readonly isFull: boolean }> {
     this.#loopedAt = performance.now();
-    const batch = this.#toSettle.splice(0, BATCH);
+    const batch = this.#jobs.takeEnded(BATCH);
     // Not while another claim is under way: its jobs would look like ones whose answer was lost.
     const slots = this.#uncertain && this.#asked > 0 ? 0 : this.#freeSlots();
     if (batch.length === 0 && this.#stopping.signal.aborted) return NOTHING;
     if (slots > 0 && this.#uncertain && !(await this.#giveBackUnknown())) {
-      this.#toSettle.unshift(...batch);
+      this.#jobs.putBack(batch);
       return NOTHING;
     }
     this.#asked += slots;
@@ -198,9 +177,8 @@ class ClaimLoop {
       this.#pace.heard(came, answer);
       if (answer.chores) this.#parts.chores?.();
       if (answer.reaped !== null) this.#parts.activity.say("jobs.reaped", answer.reaped);
-      for (const job of answer.jobs) this.#start(job);
-      for (const lease of answer.unreadable) sayUnreadable(this.#parts.activity, lease);
-      this.#unreadable.push(...answer.unreadable);
+      for (const job of answer.jobs) this.#jobs.start(job, this.#stopping.signal.aborted);
+      this.#jobs.refuseUnreadable(answer.unreadable);
       return { came: slots > 0 ? came : null, isFull: came >= BUSY_BATCH && came === slots };
     } catch (thrown) {
       if (slots > 0) this.#uncertain = true;
@@ -213,19 +191,14 @@ class ClaimLoop {
 
   async #exchange(batch: readonly Underway[], slots: number): Promise<Exchanged> {
     const { call, keeper } = this.#parts;
-    const unreadable = this.#unreadable;
-    this.#unreadable = [];
-    const ended = batch.flatMap(({ job, outcome, heldMs }) =>
-      outcome === null ? [] : [{ job, outcome, heldMs }],
-    );
     keeper.claiming(this.#asked > 0);
     try {
       const answer = await exchange(
         call,
         {
-          transitions: [...ended.map(transitionOf), ...unreadable.map(unreadableTransition)],
+          transitions: this.#jobs.transitionsOf(batch),
           slots,
-          holds: this.#underway.size - batch.length,
+          holds: this.#jobs.size - batch.length,
           listens: this.#hints.listens(),
           reap: this.#trouble.mayReap(),
         },
@@ -234,41 +207,24 @@ class ClaimLoop {
       );
       keeper.renewed();
       this.#trouble.answered();
-      for (const [place, underway] of batch.entries()) {
-        const one = ended[place];
-        if (one !== undefined)
-          this.#settled(underway, readSettled(answer.settled[place], one, this.#parts.activity));
-      }
+      this.#jobs.settle(batch, answer.settled);
       return answer;
     } finally {
       keeper.claiming(this.#asked > slots);
     }
   }
 
-  #settled(underway: Underway, became: ReturnType<typeof readSettled>): void {
-    if (typeof became !== "string") {
-      underway.outcome = became.outcome;
-      this.#toSettle.push(underway);
-      return;
-    }
-    this.#parts.keeper.drop(underway.job.lease);
-    this.#counts[became] += 1;
-    if (became === "completed") this.#parts.chores?.();
-    this.#underway.delete(underway);
-    underway.settled.resolve();
-  }
-
   /** What could not be settled is tried again; when the database refuses it, each transition by itself. */
   async #putBack(batch: readonly Underway[], failure: Failure): Promise<void> {
     const isRefused = failure.kind === "defect" || failure.kind === "permanent";
-    const left = batch.filter((underway) => this.#underway.has(underway));
+    const left = this.#jobs.stillHeld(batch);
     if (!isRefused || left.length === 0) {
-      this.#toSettle.unshift(...left);
+      this.#jobs.putBack(left);
       this.#trouble.happened(failure);
       return;
     }
     for (const underway of left) {
-      if (left.length === 1) this.#refuse(underway, failure);
+      if (left.length === 1) this.#jobs.refuse(underway, failure);
       else
         await this.#exchange([underway], 0).catch((thrown: unknown) =>
           this.#putBack([underway], failureFromUnknown(thrown)),
@@ -276,21 +232,12 @@ class ClaimLoop {
     }
   }
 
-  /** It says nothing about the document: the job is tried again, and when even that is refused the reaper has it. */
-  #refuse(underway: Underway, failure: Failure): void {
-    underway.refused += 1;
-    underway.outcome = { kind: "retry", failure };
-    if (underway.refused === 1) this.#toSettle.push(underway);
-    else this.#settled(underway, sayLost(this.#parts.activity, underway.job, underway.heldMs));
-  }
-
   /** Tells the database what we know of; everything else that it holds for us goes back to the queue. */
   async #giveBackUnknown(): Promise<boolean> {
-    const held = [...this.#underway].map(({ job }) => job.lease);
     try {
-      const lost = await keepLeases(this.#parts.call, held, this.#limits, { noneUnderWay: true });
-      for (const underway of this.#underway)
-        if (lost.includes(underway.job.lease.token)) underway.abort.abort(new Failure("job.lease-lost"));
+      this.#jobs.lose(
+        await keepLeases(this.#parts.call, this.#jobs.leases(), this.#limits, { noneUnderWay: true }),
+      );
       this.#uncertain = false;
     } catch (thrown) {
       this.#trouble.happened(failureFromUnknown(thrown));
@@ -300,16 +247,15 @@ class ClaimLoop {
 
   #freeSlots(): number {
     if (this.#stopping.signal.aborted) return 0;
-    if (process.memoryUsage.rss() > this.#limits.memoryBytes && this.#underway.size > 0) return 0;
-    // What waits to be settled keeps its slot, or a database that refuses would be asked for ever more.
-    const taken = this.#atWork + this.#toSettle.length + this.#asked;
+    if (process.memoryUsage.rss() > this.#limits.memoryBytes && this.#jobs.size > 0) return 0;
+    const taken = this.#jobs.taken + this.#asked;
     const free = Math.max(0, this.#trouble.slots(this.#limits.slots) - taken);
     return Math.min(this.#limits.batch ?? BATCH, free);
   }
 
   async #restAfter(came: number | null): Promise<void> {
     if (this.#trouble.isAny()) return await this.#rest(this.#trouble.pauseMs());
-    if (this.#toSettle.length > 0) return;
+    if (this.#jobs.waiting > 0) return;
     if (came === null) return await this.#rest(this.#limits.idleMs);
     if (came === 0) await this.#rest(this.#pace.nextMs());
   }
@@ -320,7 +266,7 @@ class ClaimLoop {
     const isWoken = this.#woken;
     this.#woken = false;
     // A hint or the end of a job may have come while the exchange was under way.
-    if (isWoken || this.#isOver() || (this.#toSettle.length > 0 && !this.#trouble.isAny())) return;
+    if (isWoken || this.#isOver() || (this.#jobs.waiting > 0 && !this.#trouble.isAny())) return;
     const until = performance.now() + ms;
     while (!this.#pause.signal.aborted && performance.now() < until) {
       // The loop turns at least this often, so that /live can tell a pause from a standstill.
@@ -330,45 +276,10 @@ class ClaimLoop {
     this.#woken = false;
   }
 
-  #start(job: Job): void {
-    const underway: Underway = {
-      job,
-      claimedAt: performance.now(),
-      abort: new AbortController(),
-      outcome: null,
-      heldMs: 0,
-      refused: 0,
-      settled: Promise.withResolvers<void>(),
-    };
-    this.#underway.add(underway);
-    this.#atWork += 1;
-    this.#parts.keeper.hold(job.lease, () => underway.abort.abort(new Failure("job.lease-lost")));
-    this.#parts.activity.say("job.claimed", {
-      jobId: job.id,
-      documentId: job.document?.id ?? null,
-      kind: job.kind,
-      attempt: job.attempt,
-      documentKind: job.document?.kind ?? null,
-      title: job.document?.title ?? null,
-      version: job.document?.version ?? null,
-    });
-    if (this.#stopping.signal.aborted) underway.abort.abort(new Failure("worker.stopping"));
-    void this.#run(underway);
-  }
-
-  async #run(underway: Underway): Promise<void> {
-    const outcome = await this.#parts.run(underway.job, underway.abort.signal);
-    underway.heldMs = Math.round(performance.now() - underway.claimedAt);
-    this.#atWork -= 1;
+  #ended(outcome: Outcome): void {
     if (outcome.kind === "release" && outcome.failure.kind === "misconfigured")
       this.#trouble.happened(outcome.failure);
     else if (outcome.kind !== "lost") this.#trouble.jobRan();
-    if (outcome.kind === "lost") {
-      this.#settled(underway, sayLost(this.#parts.activity, underway.job, underway.heldMs));
-    } else {
-      underway.outcome = outcome;
-      this.#toSettle.push(underway);
-    }
     // Without a reason abort() makes an Error with a stack each time: 45 us.
     if (!this.#pause.signal.aborted) this.#pause.abort(null);
   }
@@ -377,23 +288,13 @@ class ClaimLoop {
   async #drain(reason: string): Promise<void> {
     const startedAt = performance.now();
     this.#trouble.stopping();
-    this.#parts.activity.say("worker.stopping", { signal: reason, jobs: this.#underway.size });
-    await this.#endOfAll(this.#limits.graceMs * FINISH_SHARE);
-    for (const underway of this.#underway) underway.abort.abort(new Failure("worker.stopping"));
-    await this.#endOfAll(Math.max(0, this.#limits.graceMs - (performance.now() - startedAt)));
+    this.#parts.activity.say("worker.stopping", { signal: reason, jobs: this.#jobs.size });
+    await this.#jobs.endOfAll(this.#limits.graceMs * FINISH_SHARE);
+    this.#jobs.stop();
+    await this.#jobs.endOfAll(Math.max(0, this.#limits.graceMs - (performance.now() - startedAt)));
     this.#graceOver.abort(new Failure("worker.stopping"));
     this.#pause.abort(null);
     const seconds = (performance.now() - startedAt) / 1000;
-    this.#parts.activity.say("worker.stopped", { released: this.#counts.released, seconds });
-  }
-
-  async #endOfAll(limitMs: number): Promise<void> {
-    const waited = new AbortController();
-    const all = async () => {
-      while (this.#underway.size > 0)
-        await Promise.all([...this.#underway].map((one) => one.settled.promise));
-    };
-    await Promise.race([all(), sleep(limitMs, waited.signal)]);
-    waited.abort();
+    this.#parts.activity.say("worker.stopped", { released: this.#jobs.counts.released, seconds });
   }
 }
