@@ -49,8 +49,8 @@ begin
 end $$;
 
 create table if not exists public.rag_ingestion_queue (
-  -- The first four digits count, the rest is random. People name jobs by the first few: so many in a row all have
-  -- another name. And jobs that are claimed together lie together in the index: a third off claim and settle.
+  -- The first four digits count, the rest is random. People name jobs by the first few: 65,536 in a row all
+  -- have another name. And jobs that are claimed together lie together in the index: a third off claim and settle.
   id uuid primary key default encode(overlay(uuid_send(gen_random_uuid())
     placing substring(int8send(nextval('public.rag_job_names')) from 7) from 1 for 2), 'hex')::uuid,
   kind public.rag_job_kind not null default 'document',
@@ -252,7 +252,7 @@ begin
         returning q.priority)
       select greatest(new.priority, max(e.priority)) into new.priority from ended e;
     end if;
-    if new.priority between 0 and 9 then -- anything else is refused by the check in a moment
+    if new.priority is not null then -- otherwise refused in a moment
       new := public.rag_place_row(new);
     end if;
   end if;
@@ -300,7 +300,7 @@ drop trigger if exists rag_queue_before_replace on public.rag_ingestion_queue;
 create trigger rag_queue_before_replace before update of priority, run_at on public.rag_ingestion_queue
   for each row when (new.status = 'queued' and old.status = 'queued'
     and (new.priority <> old.priority or new.run_at <> old.run_at)
-    and new.priority between 0 and 9)
+    and new.priority is not null)
   execute function public.rag_queue_before_replace();
 
 -- Called after an insert and by operators' functions: tells workers that listen to look now. A hint, no more.

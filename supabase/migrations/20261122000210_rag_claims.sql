@@ -346,6 +346,8 @@ end $$;
 -- other than the caller has jobs), due_ms (nothing was ready, and the next delayed job is due within a minute), chores (there is something for rag_fill_terms or
 -- rag_collect_garbage).
 -- Without JIT: a scan of a small table that nothing else can read counts as forbidden, hence as dear enough to compile.
+-- With generic plans, here and in all that is called from here: the five custom ones that each statement of a session
+-- would get first cost more than a claim, and none of them is better.
 create or replace function public.rag_settle_and_claim(
   p_worker text, p_settled json, p_slots integer, p_kinds text[], p_lease_seconds integer,
   p_holds integer default 0, p_listens text default null, p_reap boolean default true) returns json
@@ -374,7 +376,7 @@ begin
     v_settled := public.rag_settle_jobs(p_settled);
   end if;
 
-  -- All that is rare, in one statement.
+  -- The worker's own row, and all that is rare.
   select w.alive_until, w.jobs, (w.kinds, w.listen_channel) is not distinct from (p_kinds, p_listens) as told,
     exists (select 1 from public.rag_workers o where o.worker_id <> p_worker and o.locked_at is not null
       and o.jobs > 0 and o.alive_until >= now()) as watch,

@@ -33,7 +33,7 @@ export type UnderwayParts = {
   readonly activity: Activity;
   readonly run: RunJob;
   readonly keeper: Pick<LeaseKeeper, "hold" | "drop">;
-  /** A job's run has ended, and its outcome waits to be settled. */
+  /** A job's run has ended. */
   readonly ended: (outcome: Outcome) => void;
   readonly completed: () => void;
 };
@@ -120,7 +120,8 @@ export class JobsUnderway {
 
   /** Those of the batch that are still ours, in front of the others. */
   putBack(batch: readonly Underway[]): void {
-    this.#toSettle.unshift(...this.stillHeld(batch));
+    const waiting = new Set(this.#toSettle);
+    this.#toSettle.unshift(...this.stillHeld(batch).filter((underway) => !waiting.has(underway)));
   }
 
   stillHeld(batch: readonly Underway[]): readonly Underway[] {
@@ -163,7 +164,7 @@ export class JobsUnderway {
     underway.settled.resolve();
   }
 
-  /** The database holds these tokens for somebody else. */
+  /** The database holds jobs under these tokens no longer. */
   lose(tokens: readonly string[]): void {
     for (const underway of this.#all)
       if (tokens.includes(underway.job.lease.token)) underway.abort.abort(new Failure("job.lease-lost"));

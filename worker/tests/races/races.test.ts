@@ -130,10 +130,12 @@ describeWith("postgres", "races", () => {
     const frozen = start("frozen");
     await inMidJob(job_id, chunks);
     frozen.signal("SIGSTOP");
-    await sql`update public.rag_ingestion_queue set updated_at = now() - interval '11 minutes' where id = ${job_id}`;
 
-    const reset =
-      await sql`UPDATE rag_ingestion_queue SET status = 'queued' WHERE status = 'processing' AND updated_at < NOW() - INTERVAL '10 minutes'`;
+    // In one transaction: a write that the frozen worker has sent already must not make the row young in between.
+    const reset = await sql.begin(async (tx) => {
+      await tx`update public.rag_ingestion_queue set updated_at = now() - interval '11 minutes' where id = ${job_id}`;
+      return await tx`UPDATE rag_ingestion_queue SET status = 'queued' WHERE status = 'processing' AND updated_at < NOW() - INTERVAL '10 minutes'`;
+    });
     expect(reset.count).toBe(1);
     start("second");
     await settled(job_id, "complete");
