@@ -22,7 +22,9 @@ export const openProbes: Readonly<Record<Exclude<ContestantName, "bare">, OpenPr
   "pg-boss": openPgBoss,
 };
 
-type Claimed = { readonly jobs?: readonly { readonly job_id: string; readonly lease_token: string }[] | null };
+type Claimed = {
+  readonly jobs?: readonly { readonly job_id: string; readonly lease_token: string }[] | null;
+};
 
 async function openOurs(url: string): Promise<Probe> {
   const database = await openPostgres({ url, poolMax: 1, poolTimeoutSeconds: 30 });
@@ -39,7 +41,12 @@ async function openOurs(url: string): Promise<Probe> {
       const askedAt = monotonicMs();
       const { jobs: claimed } = await ask([], jobs);
       const ms = monotonicMs() - askedAt;
-      const settled = (claimed ?? []).map((job) => ({ ...job, transition: "complete", chunks: 0, segments: 0 }));
+      const settled = (claimed ?? []).map((job) => ({
+        ...job,
+        transition: "complete",
+        chunks: 0,
+        segments: 0,
+      }));
       if (settled.length > 0) await ask(settled, 0);
       return ms;
     },
