@@ -176,23 +176,63 @@ begin
 end $$;
 
 -- Of the rows that a claim has locked, those whose tenants may have more at work; the others are set aside.
--- Exact: the jobs of a capped tenant are counted under a lock that is held until the claim is visible. It is
--- tried, never waited for; the rows of a tenant that somebody else is counting are left for the next claim.
-create or replace function public.rag_heed_limits(p_places tid[]) returns tid[]
+-- Exact, and nobody waits. Near its cap a tenant's jobs are counted under a lock of its own that is held until the
+-- claim is visible; it is tried, and the rows of a tenant that somebody else is counting are left for the next claim.
+-- Far from its cap claims count beside each other: they share that lock, at most eight of them at once hold a ticket,
+-- and each takes at most a sixteenth of the cap. So whoever sees room for seven such shares beside its own jobs cannot
+-- pass the cap: every other claim has either been counted, for its ticket is given back after it is visible, or takes
+-- no more than a share. p_again: this transaction has claimed before; its share may be spent.
+create or replace function public.rag_heed_limits(p_places tid[], p_again boolean) returns tid[]
 language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
+  v_ticket boolean := false;
   v_tenants text[];
+  v_capped bigint;
+  v_sharing text[];
+  v_jobs integer[];
+  v_free text[];
   v_counted text[];
   v_allowed tid[];
 begin
-  select array_agg(distinct q.tenant_id) into v_tenants
-  from public.rag_ingestion_queue q where q.ctid = any (p_places);
+  for v_place in 0..7 loop
+    exit when p_again;
+    v_ticket := pg_catalog.pg_try_advisory_xact_lock(7248, (pg_catalog.pg_backend_pid() + v_place) % 8);
+    exit when v_ticket;
+  end loop;
+  with met as materialized (
+    select q.tenant_id, count(*)::integer as jobs
+    from public.rag_ingestion_queue q where q.ctid = any (p_places) group by q.tenant_id
+  ), capped as materialized (
+    select m.tenant_id, m.jobs, t.max_jobs
+    from met m join public.rag_tenants t on t.tenant_id = m.tenant_id where t.max_jobs is not null
+  ), sharing as materialized (
+    select c.tenant_id, c.jobs from capped c
+    where v_ticket and c.jobs <= c.max_jobs / 16
+      and pg_catalog.pg_try_advisory_xact_lock_shared(7245, hashtext(c.tenant_id)))
+  select (select array_agg(m.tenant_id) from met m), (select count(*) from capped),
+    (select array_agg(s.tenant_id) from sharing s), (select array_agg(s.jobs) from sharing s)
+  into v_tenants, v_capped, v_sharing, v_jobs;
+
+  -- A statement of its own: its snapshot is younger than the locks.
+  if v_sharing is not null then
+    select array_agg(s.tenant_id) into v_free
+    from unnest(v_sharing, v_jobs) s (tenant_id, jobs)
+    join public.rag_tenants t on t.tenant_id = s.tenant_id
+    where t.max_jobs is null or s.jobs + 7 * (t.max_jobs / 16) + (
+      select count(*) from (select 1 from public.rag_ingestion_queue w
+        where w.status = 'processing' and w.tenant_id = s.tenant_id limit t.max_jobs) c) <= t.max_jobs;
+  end if;
+  if v_capped = coalesce(array_length(v_free, 1), 0)
+    and not exists (select 1 from public.rag_pauses p where p.scope = 'tenant') then
+    return p_places;
+  end if;
+
   with capped as materialized (
-    select t.tenant_id from public.rag_tenants t where t.tenant_id = any (v_tenants) and t.max_jobs is not null)
+    select t.tenant_id from public.rag_tenants t where t.tenant_id = any (v_tenants) and t.max_jobs is not null
+      and t.tenant_id <> all (coalesce(v_free, '{}')))
   select array_agg(c.tenant_id) into v_counted from capped c
   where pg_catalog.pg_try_advisory_xact_lock(7245, hashtext(c.tenant_id));
 
-  -- A statement of its own: its snapshot is younger than the locks.
   with met as materialized (
     select q.ctid as place, q.tenant_id,
       row_number() over (partition by q.tenant_id order by q.priority desc, q.position) as place_in_tenant
@@ -200,7 +240,7 @@ begin
   ), room as materialized (
     select n.tenant_id, exists (select 1 from public.rag_pauses p where p.scope = 'tenant' and p.name = n.tenant_id)
       as paused,
-      case when t.max_jobs is null then 1000000000
+      case when t.max_jobs is null or n.tenant_id = any (v_free) then 1000000000
         when n.tenant_id = any (v_counted) then t.max_jobs - (
           select count(*) from (select 1 from public.rag_ingestion_queue w
             where w.status = 'processing' and w.tenant_id = n.tenant_id limit t.max_jobs) c)
@@ -221,9 +261,11 @@ end $$;
 -- queued -> processing for up to p_slots ready rows of these kinds: the higher priority first, then by position.
 -- Answers them as rag_claim_jobs does; null when none is ready, an empty array when none of those may be taken yet:
 -- somebody else is counting their tenants' jobs this very moment.
--- p_limited: some tenant has a cap or is paused. Raises unique_violation when two rows of one document meet.
+-- p_limited: some tenant has a cap or is paused. p_again: this transaction has claimed before.
+-- Raises unique_violation when two rows of one document meet.
 create or replace function public.rag_take_ready(
-  p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer, p_limited boolean) returns json
+  p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer, p_limited boolean, p_again boolean)
+returns json
 language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
   v_floors bigint[] := array[
@@ -259,7 +301,7 @@ begin
       return null;
     end if;
     exit when not p_limited;
-    v_allowed := public.rag_heed_limits(v_places);
+    v_allowed := public.rag_heed_limits(v_places, p_again);
     exit when v_allowed <> '{}';
   end loop;
   if p_limited then
@@ -309,14 +351,14 @@ declare
   v_set_aside integer;
 begin
   begin
-    return public.rag_take_ready(p_worker, p_slots, p_kinds, p_lease_seconds, p_limited);
+    return public.rag_take_ready(p_worker, p_slots, p_kinds, p_lease_seconds, p_limited, false);
   exception when unique_violation then
     null;
   end;
   -- One by one, and aside with those whose document is at work.
   for v_turn in 1..2 * p_slots loop
     begin
-      v_job := public.rag_take_ready(p_worker, 1, p_kinds, p_lease_seconds, p_limited);
+      v_job := public.rag_take_ready(p_worker, 1, p_kinds, p_lease_seconds, p_limited, true);
       exit when v_job is null or v_job::text = '[]';
       v_jobs := v_jobs || v_job::jsonb;
     exception when unique_violation then

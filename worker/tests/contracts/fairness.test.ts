@@ -1,6 +1,7 @@
 // Who is next, and who may not yet: tenants by fair share, caps to the job, pauses, floors, and many transitions in
 // one call; over every transport.
 import { randomUUID } from "node:crypto";
+import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Job } from "../../document/lease.ts";
 import { exchange } from "../../queue/exchange.ts";
@@ -321,6 +322,41 @@ describeWith(["postgres", "pgbouncer"], "the queue beside open transactions", ()
     );
 
     expect(await world.claim(10)).toHaveLength(4);
+  });
+
+  test.each([
+    // A claim may take a sixteenth of the cap beside others where seven more such shares have room: eight claims of
+    // two after sixteen jobs at work are 32. The ninth gets none, nor does one that asks for more than a share.
+    { cap: 32, atWork: 16, asks: [2, 2, 2, 2, 2, 2, 2, 2, 2], get: [2, 2, 2, 2, 2, 2, 2, 2, 0] },
+    { cap: 32, atWork: 0, asks: [2, 5, 2], get: [2, 0, 2] },
+    // Near the cap one counts at a time.
+    { cap: 32, atWork: 17, asks: [2, 2], get: [2, 0] },
+    { cap: 8, atWork: 0, asks: [1, 1], get: [1, 0] },
+  ])("claims of one tenant that are not committed yet never pass its cap: $cap, $atWork at work, asked for $asks", async ({
+    cap,
+    atWork,
+    asks,
+    get,
+  }) => {
+    await world.sql.query("insert into public.rag_tenants (tenant_id, max_jobs) values ('many', $1)", [cap]);
+    await insert(world, { tenant: "many", rows: 100 });
+    for (let left = atWork; left > 0; left -= 1) await world.claim(1);
+    const sql = postgres(leg.url, { max: asks.length, onnotice: () => {} });
+    try {
+      const open = await Promise.all(asks.map(() => sql.reserve()));
+      const got: number[] = [];
+      for (const [place, session] of open.entries()) {
+        await session`begin`;
+        const [row] =
+          await session`select json_array_length(public.rag_claim_jobs(${`worker-${place}`}, ${asks[place] ?? 0}, '{document}', 60)) as jobs`;
+        got.push(row?.jobs);
+      }
+      for (const session of open) await session`commit`;
+
+      expect(got).toEqual(get);
+    } finally {
+      await sql.end({ timeout: 1 });
+    }
   });
 
   test("the floor follows the clock once nothing is ready below it", async () => {
