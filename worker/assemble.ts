@@ -24,7 +24,7 @@ import { startMaintenance } from "./queue/maintenance.ts";
 import { startWorker as startClaimLoop } from "./queue/worker.ts";
 import type { RunningWorker, WorkerOptions } from "./queue/worker-state.ts";
 import { openSources, type Sources } from "./sources/open-source.ts";
-import { within } from "./timing/durations.ts";
+import { orAborted, within } from "./timing/durations.ts";
 import { openTokenizer } from "./tokenizers/open-tokenizer.ts";
 import { openWakeBus } from "./wake-buses/open-wake-bus.ts";
 
@@ -101,9 +101,11 @@ export async function openParts(config: Config, log: Log): Promise<Parts> {
     chunker,
     extractors,
     sources,
-    startWorker: (options = {}) => startWorker(parts, options),
+    startWorker: ({ signal = new AbortController().signal, ...options } = {}) =>
+      orAborted(startWorker(parts, { signal, ...options }), signal),
     async close() {
-      for (const close of closers.splice(0).reverse()) await close();
+      // One that is still opening (a model that loads) must not keep the process from ending.
+      for (const close of closers.splice(0).reverse()) await within(CLOSE_MS, close());
       await database.close();
     },
   };
@@ -132,7 +134,10 @@ export function extraction(config: Config) {
   };
 }
 
-async function startWorker(parts: Parts, options: WorkerOptions): Promise<RunningWorker> {
+async function startWorker(
+  parts: Parts,
+  options: WorkerOptions & { readonly signal: AbortSignal },
+): Promise<RunningWorker> {
   const { config, activity, database } = parts;
   const warm = parts.extractors().warm();
   const sources = await parts.sources();
@@ -180,6 +185,8 @@ async function startWorker(parts: Parts, options: WorkerOptions): Promise<Runnin
     },
     () => wake(),
   );
+  // Whoever started us has gone on without us: nothing may be claimed any more.
+  options.signal.throwIfAborted();
   const worker = startClaimLoop(
     { call: database.call, activity, run, keeper, hints, chores: maintenance.wake },
     {

@@ -1,4 +1,5 @@
 // SIGINT and SIGTERM: the first asks to stop, the second ends the process at once.
+import { Failure } from "../failure/failure.ts";
 import { exitCodes } from "./command.ts";
 
 /**
@@ -13,7 +14,7 @@ export async function untilStopped<Result>(
   const listen = (name: NodeJS.Signals) => {
     if (stop.signal.aborted) process.exit(exitCodes.someFailed);
     onStop(name);
-    stop.abort();
+    stop.abort(new Failure("worker.stopping"));
   };
   process.on("SIGINT", listen);
   process.on("SIGTERM", listen);

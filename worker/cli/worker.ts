@@ -61,6 +61,7 @@ async function worker(options: Options, context: CommandContext): Promise<void> 
 }
 
 const OVERTIME_SECONDS = 2;
+const NOTHING_DONE = { completed: 0, failed: 0, retried: 0, released: 0, lost: 0, seconds: 0 };
 
 type Stop = { readonly signal: AbortSignal; readonly reason: () => string };
 
@@ -70,6 +71,11 @@ async function work(config: Config, log: Log, options: Options, stop: Stop): Pro
   const silence = logActivity(parts.activity, log);
   try {
     return await workWith(parts, options, stop);
+  } catch (thrown) {
+    if (thrown !== stop.signal.reason) throw thrown;
+    // Told to stop while it started.
+    parts.activity.say("worker.stopped", { released: 0, seconds: 0 });
+    return NOTHING_DONE;
   } finally {
     await parts.close();
     silence();
@@ -77,7 +83,8 @@ async function work(config: Config, log: Log, options: Options, stop: Stop): Pro
 }
 
 async function workWith(parts: Parts, options: Options, { signal, reason }: Stop): Promise<WorkerSummary> {
-  return await withWorker(parts, { once: options.once === true }, async (worker, status) => {
+  const start = { once: options.once === true, signal };
+  return await withWorker(parts, start, async (worker, status) => {
     const embedder = await parts.embedder();
     parts.activity.say("worker.started", {
       workerId: worker.state().workerId,

@@ -2,6 +2,7 @@
 // Each costs 100 to 200 MB, so a thread starts when all others have work. One that dies fails only the texts it
 // had, and the next text starts another.
 import pLimit from "p-limit";
+import { orAborted } from "../timing/durations.ts";
 import type { EngineInput } from "./engine.ts";
 import type { EngineThread } from "./engine-thread.ts";
 
@@ -74,15 +75,4 @@ export async function openEngineThreads(start: StartThread, count: number): Prom
 
 function leastBusy(slots: readonly Slot[]): Slot {
   return slots.reduce((least, slot) => (slot.texts < least.texts ? slot : least));
-}
-
-async function orAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const aborted = Promise.withResolvers<never>();
-  const stop = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }

@@ -47,4 +47,6 @@ export type RunningWorker = {
 export type WorkerOptions = {
   /** End when no job is ready and none is at work (jobs that wait for their time do not hold it). */
   readonly once?: boolean;
+  /** Ends a start that is still under way, with the signal's reason; a worker that runs is ended by stop(). */
+  readonly signal?: AbortSignal;
 };

@@ -24,6 +24,19 @@ export async function within(ms: number, work: Promise<unknown>): Promise<void> 
   await Promise.race([ended, sleep(ms, done.signal)]);
 }
 
+/** What the work answers, or at once the signal's reason when that fires first. */
+export async function orAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const aborted = Promise.withResolvers<never>();
+  const stop = () => aborted.reject(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
 /** `45.2 s`, `3 min 20 s`, `1 h 5 min`. */
 export function inWords(ms: number): string {
   const seconds = ms < 60_000 ? ms / 1000 : Math.round(ms / 1000);

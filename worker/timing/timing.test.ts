@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { backoffMs } from "./backoff.ts";
-import { inWords, sleep } from "./durations.ts";
+import { inWords, orAborted, sleep } from "./durations.ts";
 import { watchForStall } from "./stall-watch.ts";
 
 test("a wait lies between nothing and a ceiling that doubles up to its most", () => {
@@ -16,6 +16,15 @@ test("a fired signal ends a sleep without an error", async () => {
   const sleeping = sleep(3_600_000, abort.signal);
   abort.abort();
   await expect(sleeping).resolves.toBeUndefined();
+});
+
+test("work that takes too long ends with the signal's reason, work that is done with its answer", async () => {
+  const stop = new AbortController();
+  const never = orAborted(new Promise(() => {}), stop.signal);
+  expect(await orAborted(Promise.resolve("answer"), stop.signal)).toBe("answer");
+  stop.abort("enough");
+  await expect(never).rejects.toBe("enough");
+  await expect(orAborted(new Promise(() => {}), stop.signal)).rejects.toBe("enough");
 });
 
 test.each([

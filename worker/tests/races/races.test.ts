@@ -193,6 +193,20 @@ describeWith("postgres", "races", () => {
     expect((await job(job_id)).attempts).toBe(1);
   });
 
+  test("SIGTERM to a worker that still starts ends it at once with 0, and with nothing claimed", async () => {
+    const { job_id } = await enqueue({ content: paragraphs(3, "early") });
+    embedding.misbehave("hang");
+    const canary = embedding.nextRequest();
+    const starting = start("starting", { RAG_GRACE_SECONDS: "60" });
+    await canary;
+
+    starting.signal("SIGTERM");
+
+    expect(await starting.ended).toBe(0);
+    expect(starting.lines.join("\n")).not.toContain("RAG worker ready");
+    expect(await job(job_id)).toMatchObject({ status: "queued", attempts: 0, worker_id: null });
+  });
+
   test("a document that is uploaded again in mid-run ends with the newer content, each version whole", async () => {
     const first = await enqueue({ content: paragraphs(CHUNKS, "first"), external_id: "again" });
     start("one");

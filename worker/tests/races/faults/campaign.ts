@@ -65,7 +65,8 @@ export async function runFaults(
     await workload.stop();
     told("quiet");
     const endless = await untilQuiet(sql, fleet);
-    const codes = await fleet.stop();
+    await Promise.all(fleet.berths.map((berth) => berth.ready()));
+    const ends = await fleet.stop();
     told("undisturbed");
     const uploads = await withDigests(workload.uploads(), own);
     const history = await readHistory(sql);
@@ -76,7 +77,7 @@ export async function runFaults(
       troubles: [
         ...endless,
         ...fleet.crashes,
-        ...codes.flatMap((code, at) => (code === 0 ? [] : [`worker ${at} ended with ${code} at SIGTERM`])),
+        ...ends.flatMap(({ code, says }) => (code === 0 ? [] : [`${says} at SIGTERM`])),
       ],
       history,
       outcome,

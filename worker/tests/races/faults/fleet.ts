@@ -20,14 +20,17 @@ export type Berth = {
   ready(): Promise<void>;
 };
 
+/** How a worker ended: its exit code or signal, and that in words with its last lines. */
+type End = { readonly code: number | string; readonly says: string };
+
 export type Fleet = {
   readonly berths: readonly Berth[];
   readonly api: PostgrestStandIn;
   readonly doubler: RpcDoubler;
   /** Workers that had begun to work and ended though nobody told them to: the last lines of each. */
   readonly crashes: readonly string[];
-  /** Ends all of them politely; answers their exit codes. */
-  stop(): Promise<readonly (number | string)[]>;
+  /** Ends all of them politely. */
+  stop(): Promise<readonly End[]>;
   /** At once, whatever state they are in. */
   close(): Promise<void>;
 };
@@ -92,7 +95,12 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   };
 }
 
-type OpenBerth = Berth & { end(signal: "SIGKILL" | "SIGTERM"): Promise<number | string> };
+type OpenBerth = Berth & { end(signal: "SIGKILL" | "SIGTERM"): Promise<End> };
+
+const endOf = (worker: WorkerProcess, code: number | string): End => ({
+  code,
+  says: `${worker.id} ended with ${code} (${worker.lines.slice(-3).join(" | ")})`,
+});
 
 function openBerth(
   name: string,
@@ -109,26 +117,25 @@ function openBerth(
     void worker.ended.then(async (code) => {
       if (dismissed === worker || over) return;
       // One that could not reach the database when it started may end; one that worked may not.
-      if (worker.lines.some((line) => line.includes(STARTED)))
-        crashes.push(`${worker.id} ended with ${code}: ${worker.lines.slice(-3).join(" | ")}`);
+      if (worker.lines.some((line) => line.includes(STARTED))) crashes.push(endOf(worker, code).says);
       await sleep(RESTART_MS);
       if (current === worker && !over) current = begin();
     });
     return worker;
   };
   let current = begin();
-  const dismiss = async (signal: "SIGKILL" | "SIGTERM") => {
+  const dismiss = async (signal: "SIGKILL" | "SIGTERM"): Promise<End> => {
     const worker = current;
     dismissed = worker;
     worker.signal(signal);
     worker.signal("SIGCONT");
-    return await worker.ended;
+    return endOf(worker, await worker.ended);
   };
   return {
     ...parts,
     worker: () => current,
     async replace(signal, before) {
-      const code = await dismiss(signal);
+      const { code } = await dismiss(signal);
       await before();
       if (!over) current = begin();
       return code;
