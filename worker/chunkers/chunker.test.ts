@@ -4,7 +4,7 @@ import type { Chunk } from "../document/chunk.ts";
 import type { Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
 import { openTokenizer } from "../tokenizers/open-tokenizer.ts";
-import { type ChunkLimits, UNITS_PER_TOKEN } from "./chunker.ts";
+import { type ChunkLimits, type EmbedPieces, UNITS_PER_TOKEN } from "./chunker.ts";
 import { openChunker } from "./open-chunker.ts";
 
 // The promises of every strategy, over text that is as unkind as we can make it.
@@ -35,6 +35,9 @@ const spaced = fc.constantFrom(
   "https://example.org/a/b?c=d&e=f",
   "x".repeat(130),
   '{"a":1,"b":[2,3]}',
+  "|",
+  "name | number\n1",
+  "|a|b|",
 );
 const unspaced = fc.constantFrom("東京都", "です。", "「はい！」", "漢字、", "がギ", "𠀀𠀁", "ﬁ");
 const clusterish = fc.constantFrom(
@@ -110,6 +113,19 @@ const limits = fc.record({
   headingPrefix: fc.boolean(),
 });
 
+const strategies = fc.constantFrom("recursive", "semantic", "fixed");
+
+/** Texts that share words are alike: enough to have clusters of several sizes. */
+const meanings: EmbedPieces = async (texts) =>
+  texts.map((text) => {
+    const vector = new Float32Array(16);
+    for (const word of text.match(/\S+/g) ?? []) {
+      const at = (word.length * 7 + word.charCodeAt(0)) % 16;
+      vector[at] = (vector[at] ?? 0) + 1;
+    }
+    return vector;
+  });
+
 async function* streamOf(all: readonly Segment[]): AsyncGenerator<Segment> {
   yield* all;
 }
@@ -121,7 +137,8 @@ async function cut(
   tokenizer: Tokenizer = wordpiece,
 ) {
   const chunks: Chunk[] = [];
-  for await (const chunk of openChunker(strategy, limit, tokenizer).cut(streamOf(all))) chunks.push(chunk);
+  for await (const chunk of openChunker(strategy, limit, tokenizer).cut(streamOf(all), meanings))
+    chunks.push(chunk);
   return chunks;
 }
 
@@ -143,7 +160,7 @@ const segmentAt = (all: readonly Segment[], offset: number) =>
 const over = (
   promise: (strategy: string, all: readonly Segment[], limit: ChunkLimits, chunks: readonly Chunk[]) => void,
 ) =>
-  fc.asyncProperty(fc.constantFrom("recursive", "fixed"), segments, limits, async (strategy, all, limit) => {
+  fc.asyncProperty(strategies, segments, limits, async (strategy, all, limit) => {
     promise(strategy, all, limit, await cut(strategy, all, limit));
   });
 
@@ -259,7 +276,7 @@ test("no cut lies inside a grapheme cluster that would fit the budget", () =>
 test("the same segments give the same chunks, however they arrive", () =>
   fc.assert(
     fc.asyncProperty(
-      fc.constantFrom("recursive", "fixed"),
+      strategies,
       segments,
       limits,
       fc.infiniteStream(fc.boolean()),
@@ -271,7 +288,8 @@ test("the same segments give the same chunks, however they arrive", () =>
           }
         }
         const chunks: Chunk[] = [];
-        for await (const chunk of openChunker(strategy, limit, wordpiece).cut(slowly())) chunks.push(chunk);
+        for await (const chunk of openChunker(strategy, limit, wordpiece).cut(slowly(), meanings))
+          chunks.push(chunk);
 
         expect(chunks).toEqual(await cut(strategy, all, limit));
       },
@@ -282,18 +300,13 @@ test("the same segments give the same chunks, however they arrive", () =>
 test("the budgets hold for the tokens of OpenAI too", () => {
   const cl100k = openTokenizer("cl100k_base");
   return fc.assert(
-    fc.asyncProperty(
-      fc.constantFrom("recursive", "fixed"),
-      segments,
-      limits,
-      async (strategy, all, limit) => {
-        for (const chunk of await cut(strategy, all, limit, cl100k)) {
-          const read = chunk.embedPrefix + chunk.content;
-          expect(chunk.tokenCount).toBe(cl100k.count(read));
-          if ([...read].length > 1) expect(chunk.tokenCount).toBeLessThanOrEqual(limit.tokens);
-        }
-      },
-    ),
+    fc.asyncProperty(strategies, segments, limits, async (strategy, all, limit) => {
+      for (const chunk of await cut(strategy, all, limit, cl100k)) {
+        const read = chunk.embedPrefix + chunk.content;
+        expect(chunk.tokenCount).toBe(cl100k.count(read));
+        if ([...read].length > 1) expect(chunk.tokenCount).toBeLessThanOrEqual(limit.tokens);
+      }
+    }),
     { numRuns: 150 },
   );
 });

@@ -19,7 +19,10 @@ export type ChunkLimits = {
 /** No text has so few tokens. Bounds a chunk (and our memory) where a tokenizer counts nothing or [UNK]. */
 export const UNITS_PER_TOKEN = 32;
 
-export type CutChunks = (segments: AsyncIterable<Segment>) => AsyncIterable<Chunk>;
+/** Texts to vectors, for a strategy that compares what they mean. */
+export type EmbedPieces = (texts: readonly string[]) => Promise<readonly Float32Array[]>;
+
+export type CutChunks = (segments: AsyncIterable<Segment>, embed: EmbedPieces) => AsyncIterable<Chunk>;
 
 /** Stored with each generation: another name or number means that old chunks cannot be reused by position. */
 export type ChunkStrategy = { readonly name: string; readonly version: number };

@@ -5,7 +5,8 @@ import type { Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
 import { SENTENCE, WORD } from "./boundary.ts";
 import { type ChunkLimits, type CutChunks, UNITS_PER_TOKEN } from "./chunker.ts";
-import { Passage, WIDEST_GAP } from "./passage.ts";
+import { Passage, type Room, WIDEST_GAP } from "./passage.ts";
+import { TableHeaders } from "./table-headers.ts";
 import { wordsOf } from "./words.ts";
 
 /** What a strategy may look at. */
@@ -23,7 +24,7 @@ export type ChooseEnd = (reach: Reach) => number;
 /** How much of the text, in shares of a chunk, is known before a chunk is cut. */
 export const LOOK_AHEAD = 1.25;
 
-/** A heading prefix that would take more of the budget than this is left out. */
+/** A prefix that would take more of the budget than this is left out. */
 const LARGEST_PREFIX = 0.25;
 /** Overlap never takes more of a chunk than this, whatever the setting says. */
 const LARGEST_OVERLAP = 0.5;
@@ -42,7 +43,10 @@ class Cutter {
   readonly #tokenizer: Tokenizer;
   /** Most UTF-16 units of a chunk. */
   readonly #chars: number;
+  readonly #tables: TableHeaders;
   #passage: Passage | null = null;
+  /** The passage's heading path for embedding, and all that is put before the next chunk. */
+  #heading = "";
   #prefix = "";
   /** UTF-16 units of all segments so far. */
   #length = 0;
@@ -57,6 +61,7 @@ class Cutter {
     this.#limits = limits;
     this.#tokenizer = tokenizer;
     this.#chars = limits.chars > 0 ? limits.chars : limits.tokens * UNITS_PER_TOKEN;
+    this.#tables = new TableHeaders(this.#chars * LARGEST_PREFIX);
   }
 
   /** The chunks that are certain once this segment is known. */
@@ -69,6 +74,7 @@ class Cutter {
       const gap = this.#gap + text.slice(tail, word.start);
       if (gap.length > WIDEST_GAP || (tail === 0 && !this.#continuesWith(segment))) yield* this.endPassage();
       const passage = this.#passage ?? this.#openPassage(segment);
+      this.#tables.add(text, word, placed.start, gap);
       passage.add(placed, word, gap);
       while (passage.isFuller(LOOK_AHEAD)) yield this.#cut(passage, false);
       tail = word.end;
@@ -92,24 +98,44 @@ class Cutter {
     if (passage === null || !this.#glued || segment.speaker !== passage.speaker) return false;
     if (segment.section === passage.section) return true;
     // A prefix was counted for the section above: only without one may the section change.
-    if (this.#prefix !== "" || !passage.leadsInto(segment.section)) return false;
+    if (this.#heading !== "" || !passage.leadsInto(segment.section)) return false;
     passage.section = segment.section;
     return true;
   }
 
   #openPassage(segment: Segment): Passage {
     const wanted = this.#limits.headingPrefix === true && segment.section !== null;
-    const prefix = wanted ? `${segment.section}\n` : "";
-    const tokens = this.#tokenizer.count(prefix);
+    this.#heading = wanted ? this.#ifItFits(`${segment.section}\n`) : "";
+    this.#prefix = this.#heading;
+    this.#passage = new Passage(segment, this.#room(), this.#tokenizer);
+    return this.#passage;
+  }
+
+  /** Drops the pieces before `first`, and finds what is put before a chunk that begins there. */
+  #advance(passage: Passage, first: number, fresh: number): void {
+    passage.advance(first, fresh);
+    const next = passage.pieces[0];
+    if (next === undefined) return;
+    const header = this.#tables.above(next.start);
+    this.#tables.forget(next.start);
+    const prefix = header === null ? this.#heading : this.#heading + this.#ifItFits(`${header}\n`);
+    if (prefix === this.#prefix) return;
+    this.#prefix = prefix;
+    passage.giveRoom(this.#room());
+  }
+
+  #ifItFits(prefix: string): string {
     const fits =
-      tokens <= this.#limits.tokens * LARGEST_PREFIX && prefix.length <= this.#chars * LARGEST_PREFIX;
-    this.#prefix = fits ? prefix : "";
-    const room = {
-      tokens: this.#limits.tokens - (fits ? tokens : 0),
+      prefix.length <= this.#chars * LARGEST_PREFIX &&
+      this.#tokenizer.count(prefix) <= this.#limits.tokens * LARGEST_PREFIX;
+    return fits ? prefix : "";
+  }
+
+  #room(): Room {
+    return {
+      tokens: this.#limits.tokens - this.#tokenizer.count(this.#prefix),
       chars: this.#chars - this.#prefix.length,
     };
-    this.#passage = new Passage(segment, room, this.#tokenizer);
-    return this.#passage;
   }
 
   #cut(passage: Passage, complete: boolean): Chunk {
@@ -124,7 +150,7 @@ class Cutter {
         const kept = Math.floor(((last - fresh) * this.#limits.tokens) / tokens);
         ceiling = last === fresh ? last - 1 : fresh + Math.min(kept, last - fresh - 1);
       } else if (fresh > 0) {
-        passage.advance(fresh, fresh);
+        this.#advance(passage, fresh, fresh);
         ceiling = passage.pieces.length - 1;
       } else if (passage.splitFirst()) {
         ceiling = passage.pieces.length - 1;
@@ -136,7 +162,8 @@ class Cutter {
     const content = passage.text(0, last);
     const { first, final, charStart, startedMs, endedMs } = passage.origin(last);
     const next = this.#limits.overlapTokens > 0 ? this.#overlapStart(passage, last) : last + 1;
-    passage.advance(next, last + 1);
+    const { section, speaker } = passage;
+    this.#advance(passage, next, last + 1);
     return {
       chunkIndex: this.#chunkIndex++,
       content,
@@ -145,8 +172,8 @@ class Cutter {
       charEnd: charStart + content.length,
       tokenCount,
       pageNumber: first.pageNumber,
-      section: passage.section,
-      speaker: passage.speaker,
+      section,
+      speaker,
       startedMs,
       endedMs,
       segmentFrom: first.seq,

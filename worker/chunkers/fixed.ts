@@ -3,7 +3,7 @@
 import type { ChunkStrategy, CutWith } from "./chunker.ts";
 import { cutChunks, type Reach } from "./cut-chunks.ts";
 
-export const fixed: ChunkStrategy = { name: "fixed", version: 1 };
+export const fixed: ChunkStrategy = { name: "fixed", version: 2 };
 
 export const cutFixed: CutWith = (limits, tokenizer) => cutChunks(chooseFullest, limits, tokenizer);
 

@@ -4,6 +4,7 @@ import { Failure } from "../failure/failure.ts";
 import type { ChunkLimits, ChunkStrategy, CutChunks } from "./chunker.ts";
 import { cutFixed, fixed } from "./fixed.ts";
 import { cutRecursively, recursive } from "./recursive.ts";
+import { cutSemantically, semantic } from "./semantic.ts";
 
 export type Chunker = { readonly strategy: ChunkStrategy; readonly cut: CutChunks };
 
@@ -22,9 +23,11 @@ export function openChunker(name: string, limits: ChunkLimits, tokenizer: Tokeni
       return { strategy: recursive, cut: cutRecursively(limits, tokenizer) };
     case "fixed":
       return { strategy: fixed, cut: cutFixed(limits, tokenizer) };
+    case "semantic":
+      return { strategy: semantic, cut: cutSemantically(limits, tokenizer) };
     default:
       throw new Failure("config.invalid", {
-        says: `RAG_CHUNK_STRATEGY names an unknown strategy. Set it to recursive or fixed.`,
+        says: `RAG_CHUNK_STRATEGY names an unknown strategy. Set it to recursive, semantic or fixed.`,
         facts: { strategy: name },
       });
   }

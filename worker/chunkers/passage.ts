@@ -42,7 +42,7 @@ export class Passage {
   /** Index of the first piece that no chunk holds yet; those before it are overlap. */
   fresh = 0;
   readonly #tokenizer: Tokenizer;
-  readonly #room: Room;
+  #room: Room;
   #sources: PlacedSegment[] = [];
   /** Tokens of the first piece without the white space before it. */
   #firstTokens = 0;
@@ -66,6 +66,11 @@ export class Passage {
     if (!section.startsWith(this.section + SECTION_SEPARATOR)) return false;
     if (this.#at(length - 1).end - this.#at(0).start > 2 * this.section.length + HEADING_MARKS) return false;
     return lettersOf(this.section).endsWith(lettersOf(this.text(0, length - 1)));
+  }
+
+  /** What the next chunk may take, prefix left out. */
+  giveRoom(room: Room): void {
+    this.#room = room;
   }
 
   /** Keeps the text of a segment at hand: of a blank one too, for a chunk may reach over it. */

@@ -5,7 +5,7 @@ import { type Boundary, CLAUSE, GRAPHEME, LINE, PARAGRAPH, SENTENCE, WORD } from
 import type { ChunkStrategy, CutWith } from "./chunker.ts";
 import { cutChunks, LOOK_AHEAD, type Reach } from "./cut-chunks.ts";
 
-export const recursive: ChunkStrategy = { name: "recursive", version: 1 };
+export const recursive: ChunkStrategy = { name: "recursive", version: 2 };
 
 export const cutRecursively: CutWith = (limits, tokenizer) =>
   cutChunks(chooseBestBoundary, limits, tokenizer);
@@ -22,7 +22,7 @@ const LEAST_FILL: Readonly<Record<Boundary, number>> = {
   [GRAPHEME]: EMPTIEST,
 };
 
-function chooseBestBoundary({ passage, ceiling, complete }: Reach): number {
+export function chooseBestBoundary({ passage, ceiling, complete }: Reach): number {
   const { pieces, fresh } = passage;
   const end = pieces.length - 1;
   const total = passage.share(end);

@@ -137,9 +137,9 @@ export const settings = {
   }),
 
   // Chunks
-  chunkStrategy: choice("RAG_CHUNK_STRATEGY", ["recursive", "fixed"], {
+  chunkStrategy: choice("RAG_CHUNK_STRATEGY", ["recursive", "semantic", "fixed"], {
     fallback: "recursive",
-    says: "How text is cut: recursive follows its structure, fixed fills equal windows.",
+    says: "How text is cut: recursive follows its structure, semantic its meaning (embeds everything twice), fixed fills equal windows.",
   }),
   chunkTokens: integer("RAG_CHUNK_TOKENS", {
     fallback: 256,

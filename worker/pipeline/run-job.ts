@@ -13,6 +13,7 @@ import { Failure } from "../failure/failure.ts";
 import { failureFromUnknown } from "../failure/from-unknown.ts";
 import { watchForStall } from "../timing/stall-watch.ts";
 import { beginGeneration, type Generation } from "./begin-generation.ts";
+import { countPieces } from "./count-pieces.ts";
 import type { EmbedBatch } from "./embed-batch.ts";
 import { extractSegments } from "./extract-segments.ts";
 import { type FetchOriginal, fetchOriginal } from "./fetch-original.ts";
@@ -118,8 +119,12 @@ async function ingestOriginal(
     return { kind: "complete", chunks: generation.staged, segments: generation.segments, unchanged: true };
   }
   const counter = new SegmentCounter(generation, step, opened);
-  const chunks = parts.chunker.cut(counter.count(segmentsOf(original, generation, parts, step)));
-  const stored = await storeChunks(chunks, parts.embed, { ...parts.store, room }, counter, step);
+  const embed = countPieces(parts.embed, step);
+  const chunks = parts.chunker.cut(
+    counter.count(segmentsOf(original, generation, parts, step)),
+    embed.pieces,
+  );
+  const stored = await storeChunks(chunks, embed.chunks, { ...parts.store, room }, counter, step);
   // Text without a single chunk is white space or marks alone.
   if (stored.chunks === 0) throw new Failure("extract.empty");
   return { kind: "complete", chunks: stored.chunks, segments: counter.seen(), unchanged: false };

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import type { CutChunks } from "../../chunkers/chunker.ts";
+import type { CutChunks, EmbedPieces } from "../../chunkers/chunker.ts";
 import type { Chunk } from "../../document/chunk.ts";
 import type { Original } from "../../document/document.ts";
 import type { Segment } from "../../document/segment.ts";
@@ -14,6 +14,8 @@ import { pathFailure } from "../ingest/find-files.ts";
 export type Reading = {
   readonly extract: ExtractSegments;
   readonly cut: CutChunks;
+  /** For a strategy that compares what pieces mean. */
+  embed(texts: readonly string[], signal: AbortSignal): ReturnType<EmbedPieces>;
   readonly maxBytes: number;
 };
 
@@ -29,8 +31,9 @@ export async function readFile(path: string, reading: Reading, signal: AbortSign
       if (message.kind === "segment") yield message.segment;
     }
   }
+  const embed = (texts: readonly string[]) => reading.embed(texts, signal);
   const chunks: Chunk[] = [];
-  for await (const chunk of reading.cut(segments())) chunks.push(chunk);
+  for await (const chunk of reading.cut(segments(), embed)) chunks.push(chunk);
   if (chunks.length === 0) throw new Failure("extract.empty");
   return { extraction, chunks };
 }

@@ -1,0 +1,123 @@
+// Chunks by meaning: pieces of about fifty tokens are embedded, and neighbours that are alike share a chunk.
+// Every piece is sent to the provider, and then every chunk: about twice the price of the other strategies.
+// The plan only says where to cut. Cutting itself, with its budgets and exact offsets, is everybody's.
+import type { Chunk } from "../document/chunk.ts";
+import type { Segment } from "../document/segment.ts";
+import type { Tokenizer } from "../document/tokenizer.ts";
+import type { ChunkLimits, ChunkStrategy, CutWith, EmbedPieces } from "./chunker.ts";
+import { clusterEnds, type Piece } from "./cluster.ts";
+import { cutChunks, type Reach } from "./cut-chunks.ts";
+import { chooseBestBoundary, cutRecursively } from "./recursive.ts";
+
+export const semantic: ChunkStrategy = { name: "semantic", version: 1 };
+
+/** The study's; less says too little to be compared. */
+const PIECE_TOKENS = 50;
+/** A part of the budget at most, so that a small one still has something to choose from. */
+const PIECE_SHARE = 0.25;
+/** Pieces that are compared at once: 50,000 tokens, 8 MB of vectors. */
+const WINDOW = 1000;
+
+export const cutSemantically: CutWith = (limits, tokenizer) =>
+  async function* (segments, embed) {
+    const plan = new Plan(segments, embed, limits, tokenizer);
+    const cut = cutChunks((reach) => plan.chooseEnd(reach), limits, tokenizer);
+    yield* cut(plan.plannedSegments(), embed);
+  };
+
+type Planned = Piece & { readonly end: number };
+
+/** Reads ahead, decides where to cut, and lets those segments through whose cuts are known. */
+class Plan {
+  readonly #embed: EmbedPieces;
+  readonly #mostTokens: number;
+  /** Where units are limited too, a piece counts as the share that it takes of either limit. */
+  readonly #tokensPerUnit: number;
+  readonly #pieces: AsyncIterator<Chunk>;
+  /** Read, and not yet let through. */
+  readonly #held: Segment[] = [];
+  /** Offset behind the segments that were let through. */
+  #passed = 0;
+  /** Pieces behind the last cut that is settled. */
+  #open: Planned[] = [];
+  /** Offsets at which chunks end, in order. */
+  #cuts: number[] = [];
+  #isComplete = false;
+
+  constructor(
+    segments: AsyncIterable<Segment>,
+    embed: EmbedPieces,
+    limits: ChunkLimits,
+    tokenizer: Tokenizer,
+  ) {
+    this.#embed = embed;
+    this.#mostTokens = limits.tokens;
+    this.#tokensPerUnit = limits.chars > 0 ? limits.tokens / limits.chars : 0;
+    const tokens = Math.max(1, Math.min(PIECE_TOKENS, Math.floor(limits.tokens * PIECE_SHARE)));
+    const chars = limits.chars > 0 ? Math.max(1, Math.floor(limits.chars * PIECE_SHARE)) : 0;
+    const cut = cutRecursively({ tokens, overlapTokens: 0, chars }, tokenizer);
+    this.#pieces = cut(this.#readAndHold(segments), embed)[Symbol.asyncIterator]();
+  }
+
+  async *plannedSegments(): AsyncGenerator<Segment> {
+    try {
+      for (;;) {
+        const next = this.#held[0];
+        const end = this.#passed + (next?.content.length ?? 0);
+        if (next !== undefined && (this.#isComplete || end <= (this.#cuts.at(-1) ?? 0))) {
+          this.#held.shift();
+          this.#passed = end;
+          yield next;
+        } else if (this.#isComplete) return;
+        else await this.#planOn();
+      }
+    } finally {
+      // Whoever stops early stops the reading too.
+      await this.#pieces.return?.();
+    }
+  }
+
+  /** The planned end, or a good one before it where the joined text does not fit. */
+  chooseEnd(reach: Reach): number {
+    const { passage, ceiling } = reach;
+    const from = passage.pieces[passage.fresh]?.start ?? 0;
+    while ((this.#cuts[0] ?? Number.POSITIVE_INFINITY) <= from) this.#cuts.shift();
+    const cut = this.#cuts[0] ?? Number.POSITIVE_INFINITY;
+    let last = passage.fresh - 1;
+    while (last < ceiling && (passage.pieces[last + 1]?.end ?? cut) <= cut) last++;
+    return last >= passage.fresh && passage.share(last) <= 1 ? last : chooseBestBoundary(reach);
+  }
+
+  async *#readAndHold(segments: AsyncIterable<Segment>): AsyncGenerator<Segment> {
+    for await (const segment of segments) {
+      this.#held.push(segment);
+      yield segment;
+    }
+  }
+
+  /** Settles the cuts of one more window of pieces. */
+  async #planOn(): Promise<void> {
+    const fresh: Chunk[] = [];
+    while (!this.#isComplete && this.#open.length + fresh.length < WINDOW) {
+      const { value, done } = await this.#pieces.next();
+      if (done) this.#isComplete = true;
+      else fresh.push(value);
+    }
+    if (fresh.length > 0) {
+      const vectors = await this.#embed(fresh.map((piece) => piece.content));
+      for (const [at, piece] of fresh.entries())
+        this.#open.push({
+          tokens: Math.max(piece.tokenCount, piece.content.length * this.#tokensPerUnit),
+          vector: vectors[at] ?? new Float32Array(),
+          group: JSON.stringify([piece.section, piece.speaker]),
+          end: piece.charEnd,
+        });
+    }
+    const ends = clusterEnds(this.#open, this.#mostTokens);
+    // What is still to come may move the cuts near the end of a window: the second half is looked at again.
+    const settled = this.#isComplete ? ends : ends.filter((end) => end < WINDOW / 2);
+    const sure = settled.length > 0 ? settled : ends.slice(0, 1);
+    this.#cuts.push(...sure.map((end) => this.#open[end]?.end ?? 0));
+    this.#open = this.#open.slice((sure.at(-1) ?? -1) + 1);
+  }
+}

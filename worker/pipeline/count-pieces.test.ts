@@ -1,0 +1,21 @@
+import { expect, test } from "vitest";
+import { countPieces } from "./count-pieces.ts";
+
+const never = new AbortController().signal;
+const embed = async (texts: readonly string[]) => ({
+  vectors: texts.map(() => Float32Array.from([1])),
+  tokens: texts.length * 10,
+  costUsd: texts.length,
+});
+
+test("what pieces cost is told once, with the next batch of chunks", async () => {
+  let touched = 0;
+  const counted = countPieces(embed, { signal: never, touch: () => touched++ });
+
+  expect(await counted.pieces(["a", "b"])).toHaveLength(2);
+  expect(await counted.pieces(["c"])).toHaveLength(1);
+
+  expect(touched).toBe(2);
+  expect(await counted.chunks(["d"], never)).toMatchObject({ tokens: 40, costUsd: 4 });
+  expect(await counted.chunks(["e"], never)).toMatchObject({ tokens: 10, costUsd: 1 });
+});
