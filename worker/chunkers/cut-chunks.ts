@@ -7,6 +7,7 @@ import { SENTENCE, WORD } from "./boundary.ts";
 import { type ChunkLimits, type CutChunks, UNITS_PER_TOKEN } from "./chunker.ts";
 import { Passage, type Room, WIDEST_GAP } from "./passage.ts";
 import { TableHeaders } from "./table-headers.ts";
+import { openTokenMeter, type TokenMeter } from "./token-meter.ts";
 import { wordsOf } from "./words.ts";
 
 /** What a strategy may look at. */
@@ -44,6 +45,7 @@ class Cutter {
   /** Most UTF-16 units of a chunk. */
   readonly #chars: number;
   readonly #tables: TableHeaders;
+  readonly #meter: TokenMeter;
   #passage: Passage | null = null;
   /** The passage's heading path for embedding, and all that is put before the next chunk. */
   #heading = "";
@@ -61,6 +63,7 @@ class Cutter {
     this.#limits = limits;
     this.#tokenizer = tokenizer;
     this.#chars = limits.chars > 0 ? limits.chars : limits.tokens * UNITS_PER_TOKEN;
+    this.#meter = openTokenMeter(tokenizer);
     this.#tables = new TableHeaders(this.#chars * LARGEST_PREFIX);
   }
 
@@ -69,6 +72,8 @@ class Cutter {
     const placed = { segment, start: this.#length };
     const text = segment.content;
     this.#length += text.length;
+    if (this.#passage === null) this.#meter.forget(placed.start);
+    this.#meter.append(text, this.#glued && this.#passage !== null);
     let tail = 0;
     for (const word of wordsOf(text, this.#chars)) {
       const gap = this.#gap + text.slice(tail, word.start);
@@ -81,7 +86,6 @@ class Cutter {
       this.#gap = "";
     }
     if (tail > 0) this.#glued = tail < text.length;
-    else if (text !== "") this.#passage?.hold(placed);
     this.#gap = (this.#gap + text.slice(tail, tail + WIDEST_GAP + 1)).slice(0, WIDEST_GAP + 1);
     if (this.#gap.length > WIDEST_GAP) yield* this.endPassage();
   }
@@ -107,7 +111,7 @@ class Cutter {
     const wanted = this.#limits.headingPrefix === true && segment.section !== null;
     this.#heading = wanted ? this.#ifItFits(`${segment.section}\n`) : "";
     this.#prefix = this.#heading;
-    this.#passage = new Passage(segment, this.#room(), this.#tokenizer);
+    this.#passage = new Passage(segment, this.#room(), this.#meter);
     return this.#passage;
   }
 
@@ -144,7 +148,10 @@ class Cutter {
       const last = this.#chooseEnd({ passage, ceiling, complete });
       const { fresh } = passage;
       if (last >= fresh) {
-        const tokens = this.#tokenizer.count(this.#prefix + passage.text(0, last));
+        const tokens =
+          this.#prefix === ""
+            ? passage.count(0, last)
+            : this.#tokenizer.count(this.#prefix + passage.text(0, last));
         if (tokens <= this.#limits.tokens) return this.#close(passage, last, this.#prefix, tokens);
         // The joined text may count more than its pieces. Go back by as much as it is over, at least one piece.
         const kept = Math.floor(((last - fresh) * this.#limits.tokens) / tokens);
@@ -154,7 +161,7 @@ class Cutter {
         ceiling = passage.pieces.length - 1;
       } else if (passage.splitFirst()) {
         ceiling = passage.pieces.length - 1;
-      } else return this.#close(passage, 0, "", this.#tokenizer.count(passage.text(0, 0)));
+      } else return this.#close(passage, 0, "", passage.count(0, 0));
     }
   }
 
@@ -202,6 +209,6 @@ class Cutter {
 
   #mayOverlap(passage: Passage, first: number, last: number): boolean {
     const boundary = passage.pieces[first - 1]?.boundary ?? WORD;
-    return boundary >= WORD && this.#tokenizer.count(passage.text(first, last)) <= this.#limits.overlapTokens;
+    return boundary >= WORD && passage.count(first, last) <= this.#limits.overlapTokens;
   }
 }

@@ -2,9 +2,9 @@
 // Holds only what is not yet cut, as pieces (words with the white space before them), each counted once.
 // Sums of pieces choose a cut; they are not what the tokenizer says about the joined text.
 import { SECTION_SEPARATOR, type Segment } from "../document/segment.ts";
-import type { Tokenizer } from "../document/tokenizer.ts";
 import { type Boundary, boundaryAt, GRAPHEME, PARAGRAPH } from "./boundary.ts";
 import { codePointEdge, edgeNear } from "./grapheme-edge.ts";
+import type { TokenMeter } from "./token-meter.ts";
 import type { Word } from "./words.ts";
 
 /** A segment and the offset of its first unit in the source. */
@@ -15,7 +15,7 @@ export type Piece = {
   /** Offsets in the source. */
   readonly start: number;
   readonly end: number;
-  /** Tokens of all pieces of the passage up to and with this one, white space included. */
+  /** Tokens of the text up to and with this one, by the meter's sums. */
   readonly tokensThrough: number;
   /** How good a place to cut its end is; PARAGRAPH until the next piece is known. */
   boundary: Boundary;
@@ -41,19 +41,18 @@ export class Passage {
   readonly pieces: Piece[] = [];
   /** Index of the first piece that no chunk holds yet; those before it are overlap. */
   fresh = 0;
-  readonly #tokenizer: Tokenizer;
+  readonly #meter: TokenMeter;
   #room: Room;
-  #sources: PlacedSegment[] = [];
-  /** Tokens of the first piece without the white space before it. */
-  #firstTokens = 0;
+  /** Tokens of the text before the first piece and its white space, by the meter's sums. */
+  #tokensBefore = 0;
   #lineStart = 0;
   #ending: Boundary = PARAGRAPH;
 
-  constructor(first: Segment, room: Room, tokenizer: Tokenizer) {
+  constructor(first: Segment, room: Room, meter: TokenMeter) {
     this.section = first.section;
     this.speaker = first.speaker;
     this.#room = room;
-    this.#tokenizer = tokenizer;
+    this.#meter = meter;
   }
 
   /**
@@ -73,14 +72,8 @@ export class Passage {
     this.#room = room;
   }
 
-  /** Keeps the text of a segment at hand: of a blank one too, for a chunk may reach over it. */
-  hold(placed: PlacedSegment): void {
-    if (this.#sources.at(-1) !== placed) this.#sources.push(placed);
-  }
-
   /** `gap` is all white space between the last piece and this word, of blank segments too. */
   add(from: PlacedSegment, word: Word, gap: string): void {
-    this.hold(from);
     const text = from.segment.content;
     const start = from.start + word.start;
     const previous = this.pieces.at(-1);
@@ -90,34 +83,28 @@ export class Passage {
         gap === "" ? this.#ending : boundaryAt(this.#ending, gap, text, word.start, lineLength);
     }
     if (previous === undefined || /[\n\r]/.test(gap)) this.#lineStart = start;
-    const joined = text.slice(word.start, word.end);
-    const tokens = this.#tokenizer.count(previous === undefined ? joined : gap + joined);
-    if (previous === undefined) this.#firstTokens = tokens;
-    const tokensThrough = (previous?.tokensThrough ?? 0) + tokens;
-    this.pieces.push({ from, start, end: from.start + word.end, tokensThrough, boundary: PARAGRAPH });
+    const end = from.start + word.end;
+    const tokensThrough = this.#meter.through(previous === undefined ? start : start - gap.length, end);
+    if (previous === undefined) this.#tokensBefore = this.#meter.before(start, end, tokensThrough);
+    this.pieces.push({ from, start, end, tokensThrough, boundary: PARAGRAPH });
     this.#ending = word.ending;
   }
 
   /** The source text of pieces `first` to `last`. */
   text(first: number, last: number): string {
-    const start = this.#at(first).start;
-    const end = this.#at(last).end;
-    const own = this.#at(first).from;
-    if (this.#at(last).from === own) return own.segment.content.slice(start - own.start, end - own.start);
-    let text = "";
-    for (const { segment, start: offset } of this.#sources) {
-      if (offset >= end) break;
-      if (offset + segment.content.length > start)
-        text += segment.content.slice(Math.max(0, start - offset), end - offset);
-    }
-    return text;
+    return this.#meter.text(this.#at(first).start, this.#at(last).end);
+  }
+
+  /** Exactly the tokens of that text. */
+  count(first: number, last: number): number {
+    return this.#meter.count(this.#at(first).start, this.#at(last).end);
   }
 
   /** Share of the room that pieces 0 to `last` take by the sums: 1 is full. */
   share(last: number): number {
     const first = this.#at(0);
     const end = this.#at(last);
-    const tokens = this.#firstTokens + end.tokensThrough - first.tokensThrough;
+    const tokens = end.tokensThrough - this.#tokensBefore;
     return Math.max(tokens / this.#room.tokens, (end.end - first.start) / this.#room.chars);
   }
 
@@ -159,9 +146,8 @@ export class Passage {
     this.fresh = fresh - first;
     const next = this.pieces[0];
     if (next === undefined) return;
-    this.#firstTokens = this.#tokenizer.count(this.text(0, 0));
-    const gone = this.#sources.indexOf(next.from);
-    if (gone > 0) this.#sources = this.#sources.slice(gone);
+    this.#tokensBefore = this.#meter.before(next.start, next.end, next.tokensThrough);
+    this.#meter.forget(next.start);
   }
 
   /**
@@ -170,20 +156,20 @@ export class Passage {
    */
   splitFirst(): boolean {
     const { from, start, end, tokensThrough, boundary } = this.#at(0);
-    const text = from.segment.content.slice(start - from.start, end - from.start);
+    const text = this.text(0, 0);
     const middle = Math.ceil(text.length / 2);
     let edge = text.length > 1 ? edgeNear(text, 0, middle, text.length) : text.length;
     if (edge >= text.length) edge = codePointEdge(text, 0, middle);
     if (edge >= text.length) return false;
-    const secondTokens = this.#tokenizer.count(text.slice(edge));
     const cut = start + edge;
+    const through = tokensThrough - this.#meter.count(cut, end);
     this.pieces.splice(
       0,
       1,
-      { from, start, end: cut, tokensThrough: tokensThrough - secondTokens, boundary: GRAPHEME },
+      { from, start, end: cut, tokensThrough: through, boundary: GRAPHEME },
       { from, start: cut, end, tokensThrough, boundary },
     );
-    this.#firstTokens = this.#tokenizer.count(text.slice(0, edge));
+    this.#tokensBefore = through - this.#meter.count(start, cut);
     return true;
   }
 

@@ -42,8 +42,19 @@ export function openTiktoken(name: TiktokenName): Tokenizer {
       encoding ??= readEncoding(name);
       const { pieces, ranks } = encoding;
       let tokens = 0;
-      for (const [piece] of text.matchAll(pieces)) tokens += countPiece(piece, ranks);
+      for (const piece of text.match(pieces) ?? []) tokens += countPiece(piece, ranks);
       return tokens;
+    },
+    scan(text, from, take) {
+      encoding ??= readEncoding(name);
+      const { pieces, ranks } = encoding;
+      pieces.lastIndex = from;
+      for (let found = pieces.exec(text); found !== null; found = pieces.exec(text)) {
+        const end = pieces.lastIndex;
+        if (take(end, countPiece(found[0], ranks))) break;
+        pieces.lastIndex = end; // `take` may have counted something else meanwhile.
+      }
+      pieces.lastIndex = 0;
     },
   };
 }

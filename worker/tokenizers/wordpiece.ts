@@ -56,15 +56,20 @@ export function openWordPiece(path: string): EncodingTokenizer {
     name: "bert-wordpiece",
     count(text) {
       let tokens = 0;
-      eachWord(text, (word) => {
+      eachWord(text, 0, (word) => {
         tokens += idsOf(word).length;
+        return false;
       });
       return tokens;
     },
+    scan(text, from, take) {
+      eachWord(text, from, (word, end) => take(end, idsOf(word).length));
+    },
     encode(text) {
       const all: number[] = [];
-      eachWord(text, (word) => {
+      eachWord(text, 0, (word) => {
         for (const id of idsOf(word)) all.push(id);
+        return false;
       });
       return all;
     },
@@ -112,12 +117,9 @@ const kindAt = (text: string, at: number): number => {
   return code < 128 ? (KINDS[code] ?? FOREIGN) : FOREIGN;
 };
 
-/**
- * Normalised words and signs, one by one. A word that meets anything foreign goes the slower way, up to the
- * next ASCII space.
- */
-function eachWord(text: string, take: (word: string) => void): void {
-  let at = 0;
+/** Normalised words and signs from `from` on, with their ends in the text, until `take` answers true. */
+function eachWord(text: string, from: number, take: (word: string, end: number) => boolean): void {
+  let at = from;
   while (at < text.length) {
     const kind = kindAt(text, at);
     if (kind === SPACE) {
@@ -125,12 +127,15 @@ function eachWord(text: string, take: (word: string) => void): void {
       continue;
     }
     let end = at + 1;
-    if (kind === LETTER) while (end < text.length && kindAt(text, end) === LETTER) end++;
-    const stop = end < text.length ? kindAt(text, end) : SPACE;
-    if (kind === FOREIGN || (kind === LETTER && stop === FOREIGN)) {
-      while (end < text.length && kindAt(text, end) !== SPACE) end++;
-      cutForeign(text.slice(at, end), take);
-    } else take(kind === LETTER ? text.slice(at, end).toLowerCase() : text.charAt(at));
+    let word: string;
+    if (kind === SIGN) word = text.charAt(at);
+    else {
+      if (kind === LETTER) while (end < text.length && kindAt(text, end) === LETTER) end++;
+      else end = at;
+      word = text.slice(at, end).toLowerCase();
+      if (end < text.length && kindAt(text, end) === FOREIGN) ({ word, end } = foldWord(text, end, word));
+    }
+    if (word !== "" && take(word, end)) return;
     at = end;
   }
 }
@@ -165,21 +170,26 @@ function foldVisible(character: string): Folded {
   return { text, kind: ALONE.test(text) ? SIGN : LETTER };
 }
 
-function cutForeign(stretch: string, take: (word: string) => void): void {
-  let word = "";
-  for (let at = 0; at < stretch.length; at++) {
-    const code = stretch.codePointAt(at) ?? 0;
-    if (code > 0xffff) at++;
-    const { text, kind } = fold(code);
-    if (kind === LETTER) {
-      word += text;
-      continue;
-    }
-    if (word !== "") take(word);
-    word = "";
-    if (kind === SIGN) take(text);
+/** Goes on with a word where something foreign begins: to its end, or over a sign that stands there alone. */
+function foldWord(
+  text: string,
+  from: number,
+  begun: string,
+): { readonly word: string; readonly end: number } {
+  let word = begun;
+  let at = from;
+  // Tabs and line breaks are controls to the folding.
+  while (at < text.length && kindAt(text, at) !== SPACE) {
+    const code = text.codePointAt(at) ?? 0;
+    const next = at + (code > 0xffff ? 2 : 1);
+    const met = fold(code);
+    // What vanishes joins what stands around it, also before the first letter.
+    if (met.kind !== LETTER)
+      return word === "" ? { word: met.kind === SIGN ? met.text : "", end: next } : { word, end: at };
+    word += met.text;
+    at = next;
   }
-  if (word !== "") take(word);
+  return { word, end: at };
 }
 
 function cutWord(word: string, lexicon: Lexicon): readonly number[] {
