@@ -8,7 +8,7 @@ import { type ChunkLimits, type CutChunks, UNITS_PER_TOKEN } from "./chunker.ts"
 import { Passage, type Room, WIDEST_GAP } from "./passage.ts";
 import { TableHeaders } from "./table-headers.ts";
 import { openTokenMeter, type TokenMeter } from "./token-meter.ts";
-import { wordsOf } from "./words.ts";
+import { Words } from "./words.ts";
 
 /** What a strategy may look at. */
 export type Reach = {
@@ -75,7 +75,8 @@ class Cutter {
     if (this.#passage === null) this.#meter.forget(placed.start);
     this.#meter.append(text, this.#glued && this.#passage !== null);
     let tail = 0;
-    for (const word of wordsOf(text, this.#chars)) {
+    const word = new Words(text, this.#chars);
+    while (word.next()) {
       const gap = this.#gap + text.slice(tail, word.start);
       if (gap.length > WIDEST_GAP || (tail === 0 && !this.#continuesWith(segment))) yield* this.endPassage();
       const passage = this.#passage ?? this.#openPassage(segment);

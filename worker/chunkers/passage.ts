@@ -82,7 +82,7 @@ export class Passage {
       previous.boundary =
         gap === "" ? this.#ending : boundaryAt(this.#ending, gap, text, word.start, lineLength);
     }
-    if (previous === undefined || /[\n\r]/.test(gap)) this.#lineStart = start;
+    if (previous === undefined || (gap !== " " && /[\n\r]/.test(gap))) this.#lineStart = start;
     const end = from.start + word.end;
     const tokensThrough = this.#meter.through(previous === undefined ? start : start - gap.length, end);
     if (previous === undefined) this.#tokensBefore = this.#meter.before(start, end, tokensThrough);

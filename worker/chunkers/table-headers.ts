@@ -18,7 +18,7 @@ export class TableHeaders {
   #tables: Table[] = [];
   /** The lines just above belong to the last table. */
   #isOpen = false;
-  /** The line so far, while it may become a header. */
+  /** The line so far, once it is a row and may become a header. */
   #line = "";
   #lineStart = 0;
   #isRow = false;
@@ -31,13 +31,14 @@ export class TableHeaders {
   /** The next word of a segment's text, and the white space before it. `offset` is where the segment begins. */
   add(text: string, word: Pick<Word, "start" | "end">, offset: number, gap: string): void {
     if (gap !== " " && gap !== "") this.#breakLine(gap, offset + word.start);
-    if (!this.#isOpen && this.#line.length <= this.#longestHeader)
-      this.#line += (this.#line === "" ? "" : gap) + text.slice(word.start, word.end);
     if (!this.#isRow && (text.charCodeAt(word.start) === BAR || text.charCodeAt(word.end - 1) === BAR)) {
       this.#isRow = true;
       if (this.#isOpen) this.#last.bodyStart ??= this.#lineStart;
     }
-    if (this.#isRow && this.#isOpen) this.#last.end = offset + word.end;
+    if (!this.#isRow) return;
+    if (this.#isOpen) this.#last.end = offset + word.end;
+    // A line that began in an earlier segment is cut there, and no header anybody would recognise.
+    else this.#line = text.slice(Math.max(0, this.#lineStart - offset), word.end);
   }
 
   /** The header row to repeat before text that begins at this offset; null where there is none. */

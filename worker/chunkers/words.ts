@@ -25,13 +25,33 @@ const LONGEST_UNSPACED = 8;
 /** A stretch is cut after a sign only beyond this many units: shorter words say too little. */
 const SHORTEST_WORD = 8;
 
-export function* wordsOf(text: string, longestCluster: number): Generator<Word> {
-  let start = afterWhiteSpace(text, 0);
-  while (start < text.length) {
-    const end = endOfWord(text, start, longestCluster);
-    const inside = end < text.length && !isWhiteSpace(text.charCodeAt(end));
-    yield { start, end, ending: inside ? endingInside(text, start, end) : endingOf(text, start, end) };
-    start = inside ? end : afterWhiteSpace(text, end);
+/** Walks from word to word; a cursor and not a generator of objects, which took a twelfth of all cutting. */
+export class Words implements Word {
+  start = 0;
+  end = 0;
+  ending: Boundary = GRAPHEME;
+  readonly #text: string;
+  readonly #longestCluster: number;
+  #next: number;
+
+  constructor(text: string, longestCluster: number) {
+    this.#text = text;
+    this.#longestCluster = longestCluster;
+    this.#next = afterWhiteSpace(text, 0);
+  }
+
+  /** Goes to the next word; false when there is none. */
+  next(): boolean {
+    const text = this.#text;
+    const start = this.#next;
+    if (start >= text.length) return false;
+    const end = endOfWord(text, start, this.#longestCluster);
+    const isInside = end < text.length && !isWhiteSpace(text.charCodeAt(end));
+    this.start = start;
+    this.end = end;
+    this.ending = isInside ? endingInside(text, start, end) : endingOf(text, start, end);
+    this.#next = isInside ? end : afterWhiteSpace(text, end);
+    return true;
   }
 }
 

@@ -3,7 +3,7 @@
 // ordinary text here, as it is for the embeddings endpoint.
 import { createRequire } from "node:module";
 import { z } from "zod";
-import type { Tokenizer } from "../document/tokenizer.ts";
+import type { TakePiece, Tokenizer } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
 import { countMerged, type Ranks } from "./byte-pairs.ts";
 
@@ -24,6 +24,7 @@ const LONGEST_CACHED = 40;
 export function openTiktoken(name: TiktokenName): Tokenizer {
   let encoding: Encoding | null = null;
   const cache = new Map<string, number>();
+  const plainWords = new PlainWords();
 
   const countPiece = (piece: string, ranks: Ranks): number => {
     const known = cache.get(piece);
@@ -36,28 +37,87 @@ export function openTiktoken(name: TiktokenName): Tokenizer {
     return tokens;
   };
 
+  const scan = (text: string, from: number, take: TakePiece): void => {
+    encoding ??= readEncoding(name);
+    const { pieces, ranks } = encoding;
+    for (let at = from, end = from; at < text.length; at = end) {
+      end = endOfPlainWord(text, at);
+      let tokens = end < 0 ? UNKNOWN : plainWords.tokensOf(text, at, end);
+      if (end < 0) {
+        pieces.lastIndex = at;
+        end = at + (pieces.exec(text)?.[0].length ?? 1);
+        tokens = countPiece(text.slice(at, end), ranks);
+      } else if (tokens === UNKNOWN) {
+        const piece = text.slice(at, end);
+        tokens = countPiece(piece, ranks);
+        plainWords.keep(piece, tokens);
+      }
+      if (take(end, tokens)) return;
+    }
+  };
+
   return {
     name,
     count(text) {
-      encoding ??= readEncoding(name);
-      const { pieces, ranks } = encoding;
       let tokens = 0;
-      for (const piece of text.match(pieces) ?? []) tokens += countPiece(piece, ranks);
+      scan(text, 0, (_, count) => {
+        tokens += count;
+        return false;
+      });
       return tokens;
     },
-    scan(text, from, take) {
-      encoding ??= readEncoding(name);
-      const { pieces, ranks } = encoding;
-      pieces.lastIndex = from;
-      for (let found = pieces.exec(text); found !== null; found = pieces.exec(text)) {
-        const end = pieces.lastIndex;
-        if (take(end, countPiece(found[0], ranks))) break;
-        pieces.lastIndex = end; // `take` may have counted something else meanwhile.
-      }
-      pieces.lastIndex = 0;
-    },
+    scan,
   };
 }
+
+const UNKNOWN = -1;
+const SLOTS = 1 << 15;
+
+/** Tokens of small words, found where they stand: a Map wants each word cut out and hashed first. */
+class PlainWords {
+  readonly #words: string[] = Array<string>(SLOTS).fill("");
+  readonly #tokens = new Int32Array(SLOTS);
+
+  tokensOf(text: string, from: number, end: number): number {
+    const slot = slotOf(text, from, end);
+    const word = this.#words[slot] ?? "";
+    return word.length === end - from && text.startsWith(word, from)
+      ? (this.#tokens[slot] ?? UNKNOWN)
+      : UNKNOWN;
+  }
+
+  /** Takes the place of another word of the same slot. */
+  keep(word: string, tokens: number): void {
+    if (word.length > LONGEST_CACHED) return;
+    const slot = slotOf(word, 0, word.length);
+    this.#words[slot] = word;
+    this.#tokens[slot] = tokens;
+  }
+}
+
+function slotOf(text: string, from: number, end: number): number {
+  let hash = 0;
+  for (let at = from; at < end; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
+  return (hash ^ (hash >>> 15)) & (SLOTS - 1);
+}
+
+const SPACE = 32;
+const APOSTROPHE = 39;
+
+/**
+ * The end of a small ASCII word and the space before it, which is a piece in every encoding here: it spares three
+ * quarters of the pieces of English the regular expression. -1 where the text is anything else.
+ */
+function endOfPlainWord(text: string, from: number): number {
+  const first = text.charCodeAt(from) === SPACE ? from + 1 : from;
+  let end = first;
+  while (isSmallLetter(text.charCodeAt(end))) end++;
+  if (end === first || end === text.length) return end === first ? -1 : end;
+  const next = text.charCodeAt(end);
+  return next < 128 && next !== APOSTROPHE && !isSmallLetter(next | 32) ? end : -1;
+}
+
+const isSmallLetter = (code: number): boolean => code >= 97 && code <= 122;
 
 function readEncoding(name: TiktokenName): Encoding {
   try {
