@@ -7,6 +7,7 @@ import type { Failure } from "../failure/failure.ts";
 import { failureFromUnknown } from "../failure/from-unknown.ts";
 import { type CommandContext, type DefineCommand, exitCodes } from "./command.ts";
 import { openReading } from "./extract/open-reading.ts";
+import { type ExtractProgress, openExtractProgress } from "./extract/progress.ts";
 import { type ReadDocument, type Reading, readFile } from "./extract/read-file.ts";
 import { findFiles, shownPath } from "./ingest/find-files.ts";
 import { configOf } from "./open.ts";
@@ -31,11 +32,13 @@ async function extract(files: readonly string[], options: Options, context: Comm
   const config = configOf();
   let failed = 0;
   const opened = await openReading(config);
+  const progress = openExtractProgress(terminal.stderr);
   try {
     await untilStopped(
       async (signal) => {
-        for await (const { file, read } of readInOrder(files, opened, signal)) {
+        for await (const { file, read } of readInOrder(files, opened, progress, signal)) {
           const answer = await read;
+          progress.wipe();
           if (signal.aborted) return;
           if ("failure" in answer) failed += 1;
           if (options.json) terminal.record(recordOf(file, answer, options));
@@ -54,6 +57,7 @@ async function extract(files: readonly string[], options: Options, context: Comm
 async function* readInOrder(
   paths: readonly string[],
   opened: Reading & { readonly atOnce: number },
+  progress: ExtractProgress,
   signal: AbortSignal,
 ): AsyncIterable<Answer> {
   const folder = process.cwd();
@@ -65,13 +69,27 @@ async function* readInOrder(
     const read =
       found.kind === "missing"
         ? Promise.resolve({ failure: found.failure })
-        : readFile(resolve(found.path), opened, signal).catch((thrown: unknown) => ({
-            failure: failureFromUnknown(thrown),
-          }));
+        : readOne(found.path, opened, progress, signal);
     underway.push({ file, read });
     if (underway.length >= opened.atOnce) yield* underway.splice(0, 1);
   }
   yield* underway;
+}
+
+async function readOne(
+  path: string,
+  opened: Reading,
+  progress: ExtractProgress,
+  signal: AbortSignal,
+): Answer["read"] {
+  const { tell, ended } = progress.begin(path);
+  try {
+    return await readFile(resolve(path), opened, tell, signal);
+  } catch (thrown) {
+    return { failure: failureFromUnknown(thrown) };
+  } finally {
+    ended();
+  }
 }
 
 function recordOf(file: string, answer: Awaited<Answer["read"]>, options: Options): object {

@@ -21,19 +21,36 @@ export type Reading = {
 
 export type ReadDocument = { readonly extraction: Extraction | null; readonly chunks: readonly Chunk[] };
 
+/** How far the reading of a file is; pages where the format has them. */
+export type ReadProgress = {
+  readonly page: number | null;
+  readonly pages: number | null;
+  readonly chunks: number;
+};
+
 /** Throws Failure `source.*`, `extract.*`. Memory is that of one document's chunks. */
-export async function readFile(path: string, reading: Reading, signal: AbortSignal): Promise<ReadDocument> {
+export async function readFile(
+  path: string,
+  reading: Reading,
+  tell: (progress: ReadProgress) => void,
+  signal: AbortSignal,
+): Promise<ReadDocument> {
   const original = await originalOf(path, reading.maxBytes);
   let extraction: Extraction | null = null;
+  let at: Pick<ReadProgress, "page" | "pages"> = { page: null, pages: null };
   async function* segments(): AsyncIterable<Segment> {
     for await (const message of reading.extract(original, signal)) {
       if (message.kind === "extraction") extraction = message.extraction;
+      if (message.kind === "progress") at = { page: message.page, pages: message.pages };
       if (message.kind === "segment") yield message.segment;
     }
   }
   const embed = (texts: readonly string[]) => reading.embed(texts, signal);
   const chunks: Chunk[] = [];
-  for await (const chunk of reading.cut(segments(), embed)) chunks.push(chunk);
+  for await (const chunk of reading.cut(segments(), embed)) {
+    chunks.push(chunk);
+    tell({ ...at, chunks: chunks.length });
+  }
   if (chunks.length === 0) throw new Failure("extract.empty");
   return { extraction, chunks };
 }

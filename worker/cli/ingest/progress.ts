@@ -1,13 +1,12 @@
 // Progress of an ingest on stderr: bars that move where there is a terminal, one line a document elsewhere.
 import { basename } from "node:path";
+import { bar, openBoard } from "../board.ts";
 import type { JobRow } from "../job-row.ts";
 import { clip, cut, type Stream, widthOf } from "../terminal.ts";
 import { counted } from "../words.ts";
 import type { IngestWatcher } from "./ingest-files.ts";
 
 const MOST_BARS = 8;
-const BAR_CELLS = 20;
-const CLEAR_BELOW = "\u001b[0J";
 
 /** `end` wipes the bars, so that what is printed next stands alone. */
 export function openProgress(stream: Stream): IngestWatcher & { end(): void } {
@@ -75,35 +74,4 @@ function stateOf(row: JobRow): string {
 function barOf(row: JobRow): string {
   if (row.total_chunks !== null) return bar(row.processed_chunks, row.total_chunks);
   return bar(row.processed_segments, row.total_segments);
-}
-
-/** Without a total nobody knows how far it is: the bar stays empty. */
-function bar(done: number, total: number | null): string {
-  const share = total === null || total === 0 ? 0 : Math.min(1, done / total);
-  const full = Math.floor(share * BAR_CELLS);
-  return `[${"█".repeat(full)}${"░".repeat(BAR_CELLS - full)}]`;
-}
-
-/** Lines at the bottom of the terminal that are drawn over again. */
-function openBoard(stream: Stream) {
-  let lines: readonly string[] = [];
-  let drawn = 0;
-  const wipe = () => {
-    if (drawn > 0) stream.write(`\u001b[${drawn}A\r${CLEAR_BELOW}`);
-    drawn = 0;
-  };
-  const draw = () => {
-    // A line that wraps would make the count of lines wrong.
-    for (const line of lines) stream.write(`${cut(line, widthOf(stream) - 1)}\n`);
-    drawn = lines.length;
-  };
-  return {
-    wipe,
-    show(next: readonly string[]) {
-      if (drawn === next.length && next.every((line, place) => line === lines[place])) return; // no flicker
-      wipe();
-      lines = next;
-      draw();
-    },
-  };
 }
