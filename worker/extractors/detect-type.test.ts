@@ -52,9 +52,9 @@ test.each([
     Buffer.from(Array.from({ length: 4_000 }, (_, at) => (at * at * 31 + at * 7) & 255)),
   ],
   [
-    "a spreadsheet",
-    "a.xlsx",
-    zipSync({ "[Content_Types].xml": strToU8("<Types/>"), "xl/workbook.xml": strToU8("<x/>") }),
+    "a binary workbook",
+    "a.xlsb",
+    zipSync({ "[Content_Types].xml": strToU8("<Types/>"), "xl/workbook.bin": strToU8("x") }),
   ],
   ["a plain archive", "a.zip", zipSync({ "readme.txt": strToU8("hello") })],
   ["RTF", "a.rtf", "{\\rtf1 hello}"],

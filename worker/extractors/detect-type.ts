@@ -6,6 +6,7 @@ import { isEncryptedPackage, nameBinary, OLE_MAGIC, startsWith } from "./binary-
 import { chooseEncoding, describeEncoding } from "./choose-encoding.ts";
 import { decodeBytes } from "./decode-text.ts";
 import { detectTextType } from "./detect-text-type.ts";
+import { DOCX, detectZipType, ODP, ODS, ODT, PPTX, XLSX } from "./detect-zip-type.ts";
 import type { FileToRead, GivenFile } from "./extractor.ts";
 import { openZipArchive } from "./zip-archive.ts";
 
@@ -14,7 +15,7 @@ const HEAD_BYTES = 1 << 16;
 const MAX_CONTROL_SHARE = 0.05;
 const FORGIVEN_CONTROLS = 4;
 
-export const DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+const READ_FROM_ZIP: ReadonlySet<string> = new Set([DOCX, PPTX, XLSX, ODT, ODS, ODP]);
 
 /** Decides the type. Throws `extract.encrypted`, `extract.corrupt`, `extract.empty`, `extract.unsupported`. */
 export async function detectType(file: GivenFile): Promise<FileToRead> {
@@ -47,12 +48,13 @@ async function detectText(file: GivenFile, head: Buffer): Promise<FileToRead> {
 
 async function detectZip(file: GivenFile): Promise<FileToRead> {
   const zip = await openZipArchive(file.path);
-  zip.close();
-  if (zip.names.some((name) => /^word\/document\d*\.xml$/i.test(name))) return decided(file, DOCX, null, []);
-  if (zip.has("[Content_Types].xml") && !zip.names.some((name) => /^(xl|ppt|visio)\//.test(name)))
-    return decided(file, DOCX, null, ["main part outside of word/"]);
-  const kind = ["xl/", "ppt/"].find((folder) => zip.names.some((name) => name.startsWith(folder)));
-  throw unsupported(kind === undefined ? "application/zip" : `office/${kind.slice(0, -1)}`, file);
+  try {
+    const type = await detectZipType(zip);
+    if (!READ_FROM_ZIP.has(type)) throw unsupported(type, file);
+    return decided(file, type, null, []);
+  } finally {
+    zip.close();
+  }
 }
 
 function decided(
