@@ -77,8 +77,8 @@ export function createBodyReader(context: DocxContext, output: BodyOutput): XmlE
     const block = blockOfParagraph(paragraph, styles, numbering);
     if (block !== null) own.folder.put(block);
     for (const box of paragraph.boxes) own.folder.put(box);
-    if (free) for (const note of paragraph.notes) own.folder.put(note);
-    else own.notes.push(...paragraph.notes);
+    const keep = free ? own.folder.put : (note: Block) => void own.notes.push(note);
+    for (const note of paragraph.notes) keep(note);
     turnPage(paragraph.pagesAfter);
     if (free && own.main) giveParts();
   };

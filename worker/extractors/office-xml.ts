@@ -18,13 +18,14 @@ const NAMESPACES: readonly (readonly [RegExp, string])[] = [
   [/\/officeDocument\/(2006\/)?relationships$/, "r"],
   [/\/package\/2006\/relationships$/, "rel"],
   [/purl\.org\/dc\/elements\/1\.1\/$/, "dc"],
-  [/:opendocument:xmlns:(?:manifest):1\.0$/, "manifest"],
+  [/:opendocument:xmlns:manifest:1\.0$/, "manifest"],
   [/:opendocument:xmlns:office:1\.0$/, "office"],
   [/:opendocument:xmlns:text:1\.0$/, "text"],
   [/:opendocument:xmlns:table:1\.0$/, "table"],
   [/:opendocument:xmlns:drawing:1\.0$/, "draw"],
   [/:opendocument:xmlns:presentation:1\.0$/, "presentation"],
   [/:opendocument:xmlns:style:1\.0$/, "style"],
+  [/:opendocument:xmlns:svg-compatible:1\.0$/, "svg"],
 ];
 
 export type XmlAttributes = Readonly<Record<string, string>>;

@@ -66,14 +66,15 @@ async function readSlide(zip: ZipArchive, part: string, number: number): Promise
     title === null
       ? { kind: "section", level: 1, text: `Slide ${number}` }
       : { kind: "heading", level: 1, text: title };
-  const all: Block[] = [{ kind: "page", page: number }, heading, ...blocks];
+  const all = [[{ kind: "page", page: number } as const, heading], blocks];
   for (const id of diagrams) {
     const diagram = related.find((relation) => relation.id === id)?.part;
     if (diagram !== undefined && zip.has(diagram))
-      all.push({ kind: "gap" }, ...(await readDiagram(zip, diagram)));
+      all.push([{ kind: "gap" }], await readDiagram(zip, diagram));
   }
   const notes = related.find(({ kind }) => kind === "notesSlide")?.part;
-  return notes === undefined || !zip.has(notes) ? all : [...all, ...(await readNotes(zip, notes))];
+  if (notes !== undefined && zip.has(notes)) all.push(await readNotes(zip, notes));
+  return all.flat();
 }
 
 async function readDiagram(zip: ZipArchive, part: string): Promise<Block[]> {

@@ -1,15 +1,10 @@
 // One sheet as rows of text, from XML events. Nothing but the open row is held, so that a sheet of a million rows
 // needs no more memory than one of ten.
 import type { Block } from "./cut-segments.ts";
-import { rowText } from "./fold-tables.ts";
 import type { XmlEvents } from "./office-xml.ts";
+import { createSheetRows } from "./sheet-rows.ts";
 import type { NumberFormat } from "./xlsx-numbers.ts";
 import { createRichTextReader } from "./xlsx-workbook.ts";
-
-/** Excel's last column is XFD. */
-const MAX_COLUMNS = 16_384;
-/** Wider gaps between two cells are no empty columns of a table. */
-const MAX_GAP = 32;
 
 export type SheetContext = {
   readonly texts: readonly string[];
@@ -23,12 +18,9 @@ export type SheetReader = XmlEvents & {
 
 export function createSheetReader(context: SheetContext, emit: (block: Block) => void): SheetReader {
   const rich = createRichTextReader();
-  let cells: string[] = [];
-  let columns: number[] = [];
+  const rows = createSheetRows(emit);
   let row = 0;
-  let lastRow = -1;
   let column = 0;
-  let firstColumn = 0;
   let type = "n";
   let style = 0;
   let value = "";
@@ -45,19 +37,7 @@ export function createSheetReader(context: SheetContext, emit: (block: Block) =>
     const inline = rich.take();
     const text = type === "inlineStr" ? inline : cellText(type, value, style, context);
     if (formula && value === "" && type !== "str") unsolved += 1;
-    if (text.trim() === "" || column > MAX_COLUMNS) return;
-    cells.push(text);
-    columns.push(column);
-  };
-  const closeRow = (): void => {
-    const first = columns[0];
-    if (first === undefined) return;
-    // An empty row ends a table; the next one may begin at another column.
-    const fresh = row !== lastRow + 1;
-    if (fresh) emit({ kind: "gap" });
-    firstColumn = fresh ? first : Math.min(firstColumn, first);
-    lastRow = row;
-    emit({ kind: "line", text: rowText(placed(cells, columns, firstColumn)) });
+    rows.addCell(column, text);
   };
 
   return {
@@ -67,8 +47,6 @@ export function createSheetReader(context: SheetContext, emit: (block: Block) =>
     open(name, attributes) {
       if (name === "x:row") {
         row = rowOf(attributes.r) ?? row + 1;
-        cells = [];
-        columns = [];
         column = 0;
       } else if (name === "x:c") {
         openCell(attributes.r);
@@ -85,23 +63,10 @@ export function createSheetReader(context: SheetContext, emit: (block: Block) =>
     close(name) {
       if (name === "x:v") inValue = false;
       else if (name === "x:c") closeCell();
-      else if (name === "x:row") closeRow();
+      else if (name === "x:row") rows.endRow(row);
       else rich.close(name);
     },
   };
-}
-
-/** Cells at their columns, with empty ones between. */
-function placed(cells: readonly string[], columns: readonly number[], firstColumn: number): string[] {
-  const line: string[] = [];
-  let next = firstColumn;
-  cells.forEach((cell, at) => {
-    const column = columns[at] ?? next;
-    for (let gap = Math.min(MAX_GAP, column - next); gap > 0; gap -= 1) line.push("");
-    line.push(cell);
-    next = column + 1;
-  });
-  return line;
 }
 
 /** Cell types of ISO 29500-1, 18.18.11. */
