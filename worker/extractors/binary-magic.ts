@@ -34,7 +34,6 @@ const MAGIC: readonly (readonly [string, string])[] = [
   ["wOFF", "font/woff"],
   ["wOF2", "font/woff2"],
   ["OTTO", "font/otf"],
-  ["{\\rtf", "application/rtf"],
   ["%!PS", "application/postscript"],
   ["-----BEGIN PGP MESSAGE", "application/pgp-encrypted"],
 ];

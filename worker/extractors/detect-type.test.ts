@@ -28,6 +28,7 @@ test.each([
   ["WebVTT", "a.txt", "WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n", "text/vtt"],
   ["SubRip", "a", "1\n00:00:01,000 --> 00:00:02,000\nHello\n", "application/x-subrip"],
   ["JSON", "a", '{"segments":[{"text":"Hello","start":0,"end":1}]}', "application/json"],
+  ["RTF", "upload", "{\\rtf1 hello}", "application/rtf"],
   ["a word that begins like a bitmap", "a.txt", "BMW builds cars.", "text/plain"],
 ])("%s is known by its content", async (_, name, bytes, mediaType) => {
   const reading = await readBytes(name, bytes, { mediaType: "application/octet-stream" });
@@ -57,7 +58,6 @@ test.each([
     zipSync({ "[Content_Types].xml": strToU8("<Types/>"), "xl/workbook.bin": strToU8("x") }),
   ],
   ["a plain archive", "a.zip", zipSync({ "readme.txt": strToU8("hello") })],
-  ["RTF", "a.rtf", "{\\rtf1 hello}"],
 ])("%s is not supported", async (_, name, bytes) => {
   expect(await failureOf(readBytes(name, bytes))).toBe("extract.unsupported");
 });

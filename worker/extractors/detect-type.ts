@@ -15,6 +15,7 @@ const HEAD_BYTES = 1 << 16;
 const MAX_CONTROL_SHARE = 0.05;
 const FORGIVEN_CONTROLS = 4;
 
+export const RTF = "application/rtf";
 const READ_FROM_ZIP: ReadonlySet<string> = new Set([DOCX, PPTX, XLSX, ODT, ODS, ODP]);
 
 /** Decides the type. Throws `extract.encrypted`, `extract.corrupt`, `extract.empty`, `extract.unsupported`. */
@@ -28,6 +29,8 @@ export async function detectType(file: GivenFile): Promise<FileToRead> {
     throw unsupported("application/x-ole-storage", file);
   }
   if (startsWith(head, "PK\x03\x04") || startsWith(head, "PK\x05\x06")) return await detectZip(file);
+  if (/^(\xef\xbb\xbf)?\s{0,64}\{\\rtf/.test(head.toString("latin1", 0, 128)))
+    return decided(file, RTF, null, []);
   const binary = nameBinary(head);
   if (binary !== null) throw unsupported(binary, file);
   return await detectText(file, head);

@@ -1,6 +1,7 @@
 // What styles say about a paragraph or run: heading level, list, hidden. Word writes the names of its own styles in
 // English in every language version ("heading 1" behind the id "berschrift1"), other programs write them in their
 // user's language; the outline level is a further witness for styles that somebody made.
+import { headingLevelOfName } from "./heading-names.ts";
 import { attribute, isOn, type XmlEvents } from "./office-xml.ts";
 
 type Style = {
@@ -63,11 +64,11 @@ export function createStyleReader(): XmlEvents & DocxStyles {
     text() {},
     headingLevel(id) {
       for (const { style } of ancestry(id)) {
-        const level = levelOfName(style.name) ?? levelOfOutline(style.outlineLevel);
+        const level = headingLevelOfName(style.name) ?? levelOfOutline(style.outlineLevel);
         if (level !== undefined) return level;
       }
       // A document without a style part still names its styles.
-      return styles.has(id) ? null : (levelOfName(id.replace(/(\d)$/, " $1")) ?? null);
+      return styles.has(id) ? null : (headingLevelOfName(id.replace(/(\d)$/, " $1")) ?? null);
     },
     isListItem: (id) => ancestry(id).some(({ style }) => /^list (bullet|number|paragraph)/i.test(style.name)),
     isHidden: (id) => ancestry(id).find(({ style }) => style.hidden !== null)?.style.hidden ?? false,
@@ -87,26 +88,6 @@ const PLAIN: Style = {
   numLevel: null,
   hidden: null,
 };
-
-// As LibreOffice, WPS, Pages and translated templates call them.
-const HEADING_NAMES = new RegExp(
-  `^(?:${[
-    "heading|header|überschrift|titre|título|titulo|titolo|encabezado|intestazione|cabeçalho|kop|rubrik|overskrift",
-    "otsikko|fyrirsögn|nagłówek|nadpis|naslov|címsor|antraštė|virsraksts|pealkiri|titlu|başlık|tiêu đề|judul",
-    "заголовок|заглавие|επικεφαλίδα|כותרת|عنوان|العنوان|标题|標題|見出し|제목",
-  ].join("|")})\\s*([1-9])$`,
-  "iu",
-);
-const TITLE_NAMES =
-  /^(?:title|titel|titre|título|titulo|titolo|tytuł|заглавие|название|标题|標題|表題|제목)$/iu;
-
-/** undefined: the name does not tell; null: it is a style that is no heading by name. */
-function levelOfName(name: string): number | null | undefined {
-  if (TITLE_NAMES.test(name)) return 0;
-  if (/^toc\b/i.test(name)) return null;
-  const level = HEADING_NAMES.exec(name)?.[1];
-  return level === undefined ? undefined : Number(level);
-}
 
 /** Outline levels count from 0; 9 is body text. */
 function levelOfOutline(level: number | null): number | null | undefined {
