@@ -72,6 +72,22 @@ test("an encrypted DOCX, which is an OLE file, is told from an old Word file", a
   expect(await failureOf(readBytes("a.docx", bytes))).toBe("extract.encrypted");
 });
 
+test.each([
+  ["WordDocument", "Workbook", "Save it as .docx"],
+  ["Workbook", "WordDocument", "Save it as .xlsx"],
+  ["PowerPoint Document", "", "Save it as .pptx"],
+])("an old office file with the stream %s is named, whatever is embedded in it", async (stream, inside, says) => {
+  const names = [stream, inside].map((name) => Buffer.from(name, "utf16le"));
+  const bytes = Buffer.concat([Buffer.from(OLE), Buffer.alloc(1_000), ...names, Buffer.alloc(500)]);
+
+  const reading = readBytes("a.doc", bytes);
+
+  await expect(reading).rejects.toMatchObject({
+    code: "extract.unsupported",
+    message: expect.stringContaining(says),
+  });
+});
+
 test("an archive that is cut short is corrupt", async () => {
   const whole = makeDocx({ body: paragraph("Hello") });
 

@@ -2,7 +2,7 @@
 // Whatever is not readable ends here with its reason: encrypted, damaged, empty or not supported.
 import { open } from "node:fs/promises";
 import { Failure } from "../failure/failure.ts";
-import { isEncryptedPackage, nameBinary, OLE_MAGIC, startsWith } from "./binary-magic.ts";
+import { detectOle, nameBinary, OLE_MAGIC, startsWith } from "./binary-magic.ts";
 import { chooseEncoding, describeEncoding } from "./choose-encoding.ts";
 import { decodeBytes } from "./decode-text.ts";
 import { detectTextType } from "./detect-text-type.ts";
@@ -25,8 +25,9 @@ export async function detectType(file: GivenFile): Promise<FileToRead> {
   // The header of a PDF may stand behind up to 1,024 bytes of something else (ISO 32000, annex H).
   if (head.subarray(0, 1_028).includes("%PDF-")) return decided(file, "application/pdf", null, []);
   if (startsWith(head, OLE_MAGIC)) {
-    if (await isEncryptedPackage(file.path)) throw new Failure("extract.encrypted");
-    throw unsupported("application/x-ole-storage", file);
+    const ole = await detectOle(file.path);
+    if (ole === "encrypted") throw new Failure("extract.encrypted");
+    throw unsupported(ole?.mediaType ?? "application/x-ole-storage", file, ole?.says);
   }
   if (startsWith(head, "PK\x03\x04") || startsWith(head, "PK\x05\x06")) return await detectZip(file);
   if (/^(\xef\xbb\xbf)?\s{0,64}\{\\rtf/.test(head.toString("latin1", 0, 128)))
@@ -73,9 +74,9 @@ function decided(
   return { ...file, mediaType, encoding, decisions: [...decisions, ...notes] };
 }
 
-function unsupported(found: string, file: GivenFile): Failure {
+function unsupported(found: string, file: GivenFile, says?: string): Failure {
   const extension = /\.(\w{1,8})$/.exec(file.name)?.[1]?.toLowerCase();
-  return new Failure("extract.unsupported", { facts: { found, named: extension } });
+  return new Failure("extract.unsupported", { says, facts: { found, named: extension } });
 }
 
 async function readHead(path: string): Promise<Buffer> {

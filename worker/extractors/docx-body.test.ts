@@ -121,6 +121,14 @@ test("equations are a line of text", async () => {
   expect(text).toBe("so (a+b)/2=∑_(i=1)^n x^2+√y[[1 & 0; 0 & 1]] holds\n");
 });
 
+test("words beside an equation do not run into it, signs do", async () => {
+  const x = "<m:oMath><m:r><m:t>x</m:t></m:r></m:oMath>";
+
+  expect(await textOf(`<w:p>${run("where")}${x}${run("is")}${x}${run(", and (")}${x}${run(")")}</w:p>`)).toBe(
+    "where x is x, and (x)\n",
+  );
+});
+
 test("notes in a table follow it, and a note of two paragraphs is whole", async () => {
   const footnotes = `<w:footnote w:type="separator" w:id="0">${p("line")}</w:footnote><w:footnote w:id="2">${p("first")}${p("second")}</w:footnote>`;
   const refer = '<w:r><w:footnoteReference w:id="2"/></w:r>';

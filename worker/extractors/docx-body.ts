@@ -22,6 +22,8 @@ const SKIPPED = new Set(
     "m:ctrlPr mc:Fallback"
   ).split(" "),
 );
+const STARTS_WITH_WORD = /^[\p{L}\p{N}]/u;
+const ENDS_WITH_WORD = /[\p{L}\p{N}]$/u;
 const TABLE_PARTS = new Set(["w:tbl", "w:tr", "w:tc"]);
 
 export type DocxContext = {
@@ -61,8 +63,18 @@ export function createBodyReader(context: DocxContext, output: BodyOutput): XmlE
     if (text === "" || paragraph === null || runHidden || !fields.shown) return;
     chars += text.length;
     if (chars > maxChars) throw new Failure("extract.too-large", { facts: { maxChars } });
+    // Word leaves the space around an equation to its layout.
+    if (story().afterMath && STARTS_WITH_WORD.test(text)) paragraph.text.push(" ");
+    story().afterMath = false;
     paragraph.text.push(text);
     if (tables[0] !== undefined) tables[0].started = true;
+  };
+  const writeMath = (line: string | null): void => {
+    if (line === null) return;
+    const { paragraph } = story();
+    if (ENDS_WITH_WORD.test(paragraph?.text.at(-1) ?? "")) paragraph?.text.push(" ");
+    write(line);
+    story().afterMath = true;
   };
   const turnPage = (count: number): void => {
     const block = pages?.advance(count) ?? null;
@@ -196,7 +208,7 @@ export function createBodyReader(context: DocxContext, output: BodyOutput): XmlE
       else if (properties.inside) properties.close(name);
       else if (name === "w:t" || name === "m:t") inText -= 1;
       else if (name === "mc:AlternateContent") alternates.pop();
-      else if (math.active) write(math.close(name) ?? "");
+      else if (math.active) writeMath(math.close(name));
       else if (name === "w:p") closeParagraph();
       else if (TABLE_PARTS.has(name)) rows.close(name);
       else if (name === "w:txbxContent") closeStory();

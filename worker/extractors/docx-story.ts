@@ -20,6 +20,8 @@ export type Story = {
   styleHidden: boolean;
   runHidden: boolean;
   runFont: string | null;
+  /** An equation has just ended: a word that follows it stands apart. */
+  afterMath: boolean;
 };
 
 export function createStory(main: boolean, emit: (block: Block) => void): Story {
@@ -34,5 +36,6 @@ export function createStory(main: boolean, emit: (block: Block) => void): Story 
     styleHidden: false,
     runHidden: false,
     runFont: null,
+    afterMath: false,
   };
 }
