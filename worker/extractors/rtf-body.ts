@@ -118,8 +118,9 @@ export function createRtfReader(maxChars: number, emit: (block: Block) => void):
     folder.openCell();
   };
   const setProperty = (group: Group, word: string, value: number | null): void => {
-    const inTables = group.destination === "fonts" || group.destination === "styles";
-    if (inTables || DOCUMENT_WORDS.has(word)) tables.control(word, value);
+    const { destination } = group;
+    if (destination === "fonts" || destination === "styles") tables.control(destination, word, value);
+    else if (DOCUMENT_WORDS.has(word)) tables.control(null, word, value);
     else if (word === "f") group.font = value;
     else if (word === "uc") group.substitutes = Math.max(0, value ?? 1);
     else if (word === "v") group.hidden = value !== 0;

@@ -3,8 +3,8 @@ import { headingLevelOfName } from "./heading-names.ts";
 import { codePageName, decodeRtf, type RtfFont } from "./rtf-fonts.ts";
 
 export type RtfTables = {
-  /** A control word that stands in a table, or one about the whole document. */
-  control(word: string, value: number | null): void;
+  /** A control word that stands in a table, or one about the whole document (`table` null). */
+  control(table: "fonts" | "styles" | null, word: string, value: number | null): void;
   /** Part of the name of the font or style that is being described. */
   name(text: string): void;
   closeFont(): void;
@@ -31,8 +31,9 @@ export function createRtfTables(): RtfTables {
     return taken;
   };
   return {
-    control(word, value) {
-      if (word === "f" || word === "s") number = value ?? 0;
+    control(table, word, value) {
+      // A style has a font too, which is not its number.
+      if (word === (table === "fonts" ? "f" : "s")) number = value ?? 0;
       else if (word === "fcharset") charset = value;
       else if (word === "cpg") codePage = value;
       else if (word === "outlinelevel") outline = outlineLevel(value);

@@ -17,7 +17,7 @@ test("paragraphs, breaks, signs and escapes", async () => {
 
 test("headings by the style's name, in any language, by its outline level and by the paragraph's own", async () => {
   const head =
-    "{\\stylesheet{\\s0 Normal;}{\\s1 heading 1;}{\\s2 \\'dcberschrift 2;}{\\s7\\outlinelevel2 Mine;}{\\*\\cs10 Default;}}{\\info{\\title The Title}}";
+    "{\\stylesheet{\\s0 Normal;}{\\s1\\sbasedon0\\f5\\fs32 heading 1;}{\\s2 \\'dcberschrift 2;}{\\s7\\outlinelevel2 Mine;}{\\*\\cs10 Default;}}{\\info{\\title The Title}}";
   const { segments, extraction } = await read(
     "\\pard\\s1 A\\par\\pard\\s2 B\\par\\pard\\s7 C\\par\\pard\\outlinelevel3 D\\par\\pard text\\par",
     head,
