@@ -7,7 +7,7 @@ export type Segment = {
   readonly seq: number;
   /** Sanitised text: no NUL, no lone surrogate. */
   readonly content: string;
-  /** From 1; null where the format has no pages. */
+  /** From 1; the number of a slide or sheet; null where the format has no pages. */
   readonly pageNumber: number | null;
   /** Heading path from the outermost in, joined by SECTION_SEPARATOR. */
   readonly section: string | null;

@@ -1,4 +1,4 @@
-// The first bytes of what we do not read, so that the message can name it.
+// What we do not read, by its bytes, so that the message can name it.
 import { open } from "node:fs/promises";
 
 export const OLE_MAGIC = "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
@@ -34,7 +34,6 @@ const MAGIC: readonly (readonly [string, string])[] = [
   ["wOFF", "font/woff"],
   ["wOF2", "font/woff2"],
   ["OTTO", "font/otf"],
-  ["{\\rtf", "application/rtf"],
   ["%!PS", "application/postscript"],
   ["-----BEGIN PGP MESSAGE", "application/pgp-encrypted"],
 ];
@@ -54,19 +53,56 @@ export function startsWith(bytes: Buffer, magic: string): boolean {
   return bytes.subarray(0, magic.length).equals(Buffer.from(magic, "latin1"));
 }
 
-/** Whether an OLE file is the wrapping of an encrypted DOCX (MS-OFFCRYPTO: a stream named EncryptedPackage). */
-export async function isEncryptedPackage(path: string): Promise<boolean> {
-  const name = Buffer.from("EncryptedPackage", "utf16le");
+/** What an OLE file holds, by the name of a stream (MS-CFB writes names in UTF-16), and how it is told to its owner. */
+export const OLE_KINDS: readonly {
+  readonly stream: string;
+  readonly mediaType: string;
+  readonly says: string;
+}[] = [
+  {
+    stream: "WordDocument",
+    mediaType: "application/msword",
+    says: "This is a document of Word 97-2003 (.doc). Save it as .docx and upload it again.",
+  },
+  {
+    stream: "Workbook",
+    mediaType: "application/vnd.ms-excel",
+    says: "This is a workbook of Excel 97-2003 (.xls). Save it as .xlsx and upload it again.",
+  },
+  {
+    stream: "PowerPoint Document",
+    mediaType: "application/vnd.ms-powerpoint",
+    says: "This is a presentation of PowerPoint 97-2003 (.ppt). Save it as .pptx and upload it again.",
+  },
+  {
+    stream: "__properties_version1.0",
+    mediaType: "application/vnd.ms-outlook",
+    says: "This is a message of Outlook (.msg). Save it as .eml or text and upload it again.",
+  },
+];
+/** The stream that wraps an encrypted DOCX, PPTX or XLSX (MS-OFFCRYPTO, 1.3.3). */
+const ENCRYPTED = "EncryptedPackage";
+
+/** `encrypted`, a kind of OLE_KINDS, or null. A document inside of another is told from the one that holds it by place. */
+export async function detectOle(path: string): Promise<"encrypted" | (typeof OLE_KINDS)[number] | null> {
+  const names = [ENCRYPTED, ...OLE_KINDS.map(({ stream }) => stream)].map((name) =>
+    Buffer.from(name, "utf16le"),
+  );
+  const overlap = Math.max(...names.map((name) => name.length));
+  let first: number | null = null;
   const handle = await open(path, "r");
   try {
-    const buffer = Buffer.alloc(SCAN_CHUNK + name.length);
+    const buffer = Buffer.alloc(SCAN_CHUNK + overlap);
     for (let at = 0; at < OLE_SCAN_BYTES; at += SCAN_CHUNK) {
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
-      if (buffer.subarray(0, bytesRead).includes(name)) return true;
-      if (bytesRead < buffer.length) return false;
+      const places = names.map((name) => buffer.subarray(0, bytesRead).indexOf(name));
+      if ((places[0] ?? -1) >= 0) return "encrypted";
+      const found = places.map((place, name) => ({ place, name })).filter(({ place }) => place >= 0);
+      first ??= found.toSorted((one, other) => one.place - other.place)[0]?.name ?? null;
+      if (bytesRead < buffer.length) break;
     }
-    return false;
   } finally {
     await handle.close();
   }
+  return first === null ? null : (OLE_KINDS[first - 1] ?? null);
 }

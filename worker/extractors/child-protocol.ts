@@ -48,6 +48,8 @@ const fromChild = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("failed"),
     code: failureCode,
+    /** A sentence that says more than the catalogue's; not a word of it comes from the file. */
+    says: z.string().max(300).optional(),
     facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
   }),
 ]);

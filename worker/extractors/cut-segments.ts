@@ -17,6 +17,8 @@ export type Block =
   | { readonly kind: "paragraph"; readonly text: string }
   /** A list item or table row; neighbours stand on lines of their own without a blank line between. */
   | { readonly kind: "line"; readonly text: string }
+  /** What follows is set apart, such as one table from the next. */
+  | { readonly kind: "gap" }
   | { readonly kind: "page"; readonly page: number }
   /** A heading that is known but not part of the text, such as a bookmark. */
   | { readonly kind: "section"; readonly level: number; readonly text: string };
@@ -78,6 +80,9 @@ export function createSegmentCutter(maxChars: number): SegmentCutter {
   return {
     add(block) {
       switch (block.kind) {
+        case "gap":
+          if (last === "line") last = "paragraph";
+          return [];
         case "page": {
           const done = close();
           page = block.page;

@@ -8,11 +8,13 @@ export type TextType =
   | "text/html"
   | "text/vtt"
   | "application/x-subrip"
-  | "application/json";
+  | "application/json"
+  | "text/csv"
+  | "text/tab-separated-values";
 
 const MARKDOWN_NAME = /\.(md|mdx|markdown|mdown|mkd)$/i;
 const PLAIN_NAME =
-  /\.(txt|text|log|csv|tsv|xml|eml|ini|conf|ya?ml|toml|rst|adoc|tex|[cm]?[jt]sx?|py|java|c|h|go|rs|rb|sh|sql)$/i;
+  /\.(txt|text|log|xml|eml|ini|conf|ya?ml|toml|rst|adoc|tex|[cm]?[jt]sx?|py|java|c|h|go|rs|rb|sh|sql)$/i;
 
 /** `start`: the decoded beginning of the file, up to 64 KiB. */
 export function detectTextType(start: string, file: GivenFile): TextType {
@@ -23,11 +25,20 @@ export function detectTextType(start: string, file: GivenFile): TextType {
   if (/^[[{]/.test(text) && (/\.json$/i.test(file.name) || declared.includes("json") || looksLikeJson(text)))
     return "application/json";
   if (isHtmlStart(text)) return "text/html";
+  const table = tableType(file.name, declared);
+  if (table !== null) return table;
   if (MARKDOWN_NAME.test(file.name) || declared.startsWith("text/markdown")) return "text/markdown";
   const hinted = /\.x?html?$/i.test(file.name) || /^(text\/html|application\/xhtml)/.test(declared);
   if (hinted && /<\/?[a-z][a-z0-9]*[\s/>]/i.test(text)) return "text/html";
   if (PLAIN_NAME.test(file.name)) return "text/plain";
   return looksLikeMarkdown(text) ? "text/markdown" : "text/plain";
+}
+
+/** Commas prove nothing: a table of text is one because it is called so. */
+function tableType(name: string, declared: string): TextType | null {
+  if (/\.csv$/i.test(name) || /^(text|application)\/csv\b/.test(declared)) return "text/csv";
+  const tabs = /\.(tsv|tab)$/i.test(name) || declared.startsWith("text/tab-separated-values");
+  return tabs ? "text/tab-separated-values" : null;
 }
 
 function isHtmlStart(text: string): boolean {

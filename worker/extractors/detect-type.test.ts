@@ -28,6 +28,7 @@ test.each([
   ["WebVTT", "a.txt", "WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n", "text/vtt"],
   ["SubRip", "a", "1\n00:00:01,000 --> 00:00:02,000\nHello\n", "application/x-subrip"],
   ["JSON", "a", '{"segments":[{"text":"Hello","start":0,"end":1}]}', "application/json"],
+  ["RTF", "upload", "{\\rtf1 hello}", "application/rtf"],
   ["a word that begins like a bitmap", "a.txt", "BMW builds cars.", "text/plain"],
 ])("%s is known by its content", async (_, name, bytes, mediaType) => {
   const reading = await readBytes(name, bytes, { mediaType: "application/octet-stream" });
@@ -52,12 +53,11 @@ test.each([
     Buffer.from(Array.from({ length: 4_000 }, (_, at) => (at * at * 31 + at * 7) & 255)),
   ],
   [
-    "a spreadsheet",
-    "a.xlsx",
-    zipSync({ "[Content_Types].xml": strToU8("<Types/>"), "xl/workbook.xml": strToU8("<x/>") }),
+    "a binary workbook",
+    "a.xlsb",
+    zipSync({ "[Content_Types].xml": strToU8("<Types/>"), "xl/workbook.bin": strToU8("x") }),
   ],
   ["a plain archive", "a.zip", zipSync({ "readme.txt": strToU8("hello") })],
-  ["RTF", "a.rtf", "{\\rtf1 hello}"],
 ])("%s is not supported", async (_, name, bytes) => {
   expect(await failureOf(readBytes(name, bytes))).toBe("extract.unsupported");
 });
@@ -70,6 +70,22 @@ test("an encrypted DOCX, which is an OLE file, is told from an old Word file", a
   ]);
 
   expect(await failureOf(readBytes("a.docx", bytes))).toBe("extract.encrypted");
+});
+
+test.each([
+  ["WordDocument", "Workbook", "Save it as .docx"],
+  ["Workbook", "WordDocument", "Save it as .xlsx"],
+  ["PowerPoint Document", "", "Save it as .pptx"],
+])("an old office file with the stream %s is named, whatever is embedded in it", async (stream, inside, says) => {
+  const names = [stream, inside].map((name) => Buffer.from(name, "utf16le"));
+  const bytes = Buffer.concat([Buffer.from(OLE), Buffer.alloc(1_000), ...names, Buffer.alloc(500)]);
+
+  const reading = readBytes("a.doc", bytes);
+
+  await expect(reading).rejects.toMatchObject({
+    code: "extract.unsupported",
+    message: expect.stringContaining(says),
+  });
 });
 
 test("an archive that is cut short is corrupt", async () => {

@@ -2,10 +2,11 @@
 // Whatever is not readable ends here with its reason: encrypted, damaged, empty or not supported.
 import { open } from "node:fs/promises";
 import { Failure } from "../failure/failure.ts";
-import { isEncryptedPackage, nameBinary, OLE_MAGIC, startsWith } from "./binary-magic.ts";
+import { detectOle, nameBinary, OLE_MAGIC, startsWith } from "./binary-magic.ts";
 import { chooseEncoding, describeEncoding } from "./choose-encoding.ts";
 import { decodeBytes } from "./decode-text.ts";
 import { detectTextType } from "./detect-text-type.ts";
+import { DOCX, detectZipType, ODP, ODS, ODT, PPTX, XLSX } from "./detect-zip-type.ts";
 import type { FileToRead, GivenFile } from "./extractor.ts";
 import { openZipArchive } from "./zip-archive.ts";
 
@@ -14,7 +15,8 @@ const HEAD_BYTES = 1 << 16;
 const MAX_CONTROL_SHARE = 0.05;
 const FORGIVEN_CONTROLS = 4;
 
-export const DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+export const RTF = "application/rtf";
+const READ_FROM_ZIP: ReadonlySet<string> = new Set([DOCX, PPTX, XLSX, ODT, ODS, ODP]);
 
 /** Decides the type. Throws `extract.encrypted`, `extract.corrupt`, `extract.empty`, `extract.unsupported`. */
 export async function detectType(file: GivenFile): Promise<FileToRead> {
@@ -23,10 +25,13 @@ export async function detectType(file: GivenFile): Promise<FileToRead> {
   // The header of a PDF may stand behind up to 1,024 bytes of something else (ISO 32000, annex H).
   if (head.subarray(0, 1_028).includes("%PDF-")) return decided(file, "application/pdf", null, []);
   if (startsWith(head, OLE_MAGIC)) {
-    if (await isEncryptedPackage(file.path)) throw new Failure("extract.encrypted");
-    throw unsupported("application/x-ole-storage", file);
+    const ole = await detectOle(file.path);
+    if (ole === "encrypted") throw new Failure("extract.encrypted");
+    throw unsupported(ole?.mediaType ?? "application/x-ole-storage", file, ole?.says);
   }
   if (startsWith(head, "PK\x03\x04") || startsWith(head, "PK\x05\x06")) return await detectZip(file);
+  if (/^(\xef\xbb\xbf)?\s{0,64}\{\\rtf/.test(head.toString("latin1", 0, 128)))
+    return decided(file, RTF, null, []);
   const binary = nameBinary(head);
   if (binary !== null) throw unsupported(binary, file);
   return await detectText(file, head);
@@ -47,12 +52,13 @@ async function detectText(file: GivenFile, head: Buffer): Promise<FileToRead> {
 
 async function detectZip(file: GivenFile): Promise<FileToRead> {
   const zip = await openZipArchive(file.path);
-  zip.close();
-  if (zip.names.some((name) => /^word\/document\d*\.xml$/i.test(name))) return decided(file, DOCX, null, []);
-  if (zip.has("[Content_Types].xml") && !zip.names.some((name) => /^(xl|ppt|visio)\//.test(name)))
-    return decided(file, DOCX, null, ["main part outside of word/"]);
-  const kind = ["xl/", "ppt/"].find((folder) => zip.names.some((name) => name.startsWith(folder)));
-  throw unsupported(kind === undefined ? "application/zip" : `office/${kind.slice(0, -1)}`, file);
+  try {
+    const type = await detectZipType(zip);
+    if (!READ_FROM_ZIP.has(type)) throw unsupported(type, file);
+    return decided(file, type, null, []);
+  } finally {
+    zip.close();
+  }
 }
 
 function decided(
@@ -68,9 +74,9 @@ function decided(
   return { ...file, mediaType, encoding, decisions: [...decisions, ...notes] };
 }
 
-function unsupported(found: string, file: GivenFile): Failure {
+function unsupported(found: string, file: GivenFile, says?: string): Failure {
   const extension = /\.(\w{1,8})$/.exec(file.name)?.[1]?.toLowerCase();
-  return new Failure("extract.unsupported", { facts: { found, named: extension } });
+  return new Failure("extract.unsupported", { says, facts: { found, named: extension } });
 }
 
 async function readHead(path: string): Promise<Buffer> {

@@ -1,189 +1,223 @@
-// The body of a DOCX as blocks, from XML events. Read as a reader of the accepted document would see it:
-// insertions in, deletions and moved-away text out, hidden text and comments out, each text box once.
-// A text box stands inside a paragraph, so open paragraphs are a stack.
+// The body of a DOCX as blocks, from XML events. Read as a reader of the accepted document would see it: insertions
+// in, deletions and moved-away text out, hidden text and comments out, results of fields and not their instructions.
+// A text box is a story of its own inside of a paragraph, so open stories are a stack.
+import { Failure } from "../failure/failure.ts";
 import type { Block } from "./cut-segments.ts";
+import type { DocxNumbering } from "./docx-numbering.ts";
+import type { PageCounter } from "./docx-pages.ts";
+import { blockOfParagraph, createParagraph, type Paragraph } from "./docx-paragraph.ts";
+import { createPropertyReader, PROPERTIES } from "./docx-properties.ts";
+import { createRowReader } from "./docx-rows.ts";
+import { createStory, type Story } from "./docx-story.ts";
 import type { DocxStyles } from "./docx-styles.ts";
-import { createTableFolder } from "./fold-tables.ts";
-import { attribute, isOn, type XmlEvents } from "./office-xml.ts";
+import { runText, symbolText } from "./docx-symbols.ts";
+import { createMathWriter } from "./office-math.ts";
+import { attribute, type XmlAttributes, type XmlEvents } from "./office-xml.ts";
 
 /** Below these nothing is body text. */
-const SKIPPED = new Set([
-  "w:del",
-  "w:moveFrom",
-  "w:instrText",
-  "w:delText",
-  "w:delInstrText",
-  "w:rubyPr",
-  "w:sectPr",
-  "w:tblPr",
-  "w:sdtPr",
-  "mc:Fallback",
-]);
+const SKIPPED = new Set(
+  (
+    "w:instrText w:delText w:delInstrText w:rubyPr w:rt w:sectPr w:tblPr w:tblGrid w:sdtPr w:sdtEndPr w:customXmlPr " +
+    "w:smartTagPr w:pPrChange w:rPrChange w:trPrChange w:tcPrChange w:tblPrChange w:tblPrExChange w:numberingChange " +
+    "m:ctrlPr mc:Fallback"
+  ).split(" "),
+);
+const STARTS_WITH_WORD = /^[\p{L}\p{N}]/u;
+const ENDS_WITH_WORD = /[\p{L}\p{N}]$/u;
+const TABLE_PARTS = new Set(["w:tbl", "w:tr", "w:tc"]);
 
-type Paragraph = {
-  text: string[];
-  level: number | null;
-  listItem: boolean;
-  hidden: boolean;
-  /** Its mark was deleted: it runs on into the next paragraph. */
-  merges: boolean;
-  /** Notes that it refers to, and boxes anchored in it: they follow it. */
-  after: Block[];
+export type DocxContext = {
+  readonly styles: DocxStyles;
+  readonly numbering: DocxNumbering;
+  readonly notes: {
+    readonly footnotes: ReadonlyMap<string, string>;
+    readonly endnotes: ReadonlyMap<string, string>;
+  };
+  /** Null where Word left no marks. */
+  readonly pages: PageCounter | null;
+  /** UTF-16 units that may be read. */
+  readonly maxChars: number;
 };
 
-export type NoteTexts = {
-  readonly footnotes: ReadonlyMap<string, string>;
-  readonly endnotes: ReadonlyMap<string, string>;
+export type BodyOutput = {
+  block(block: Block): void;
+  /** Another part of the package stands here, by its relationship. */
+  part(relationId: string): void;
 };
 
-export function createBodyReader(
-  styles: DocxStyles,
-  notes: NoteTexts,
-  emit: (block: Block) => void,
-): XmlEvents {
-  const folder = createTableFolder(emit);
-  const open: Paragraph[] = [];
-  let carried: Paragraph | null = null;
+/** Throws `extract.too-large` above `maxChars`, before a paragraph of that length is put together. */
+export function createBodyReader(context: DocxContext, output: BodyOutput): XmlEvents {
+  const { styles, numbering, pages, maxChars } = context;
+  const stories: Story[] = [createStory(true, output.block)];
+  const alternates: boolean[] = [];
+  const math = createMathWriter();
+  const parts: string[] = [];
+  let chars = 0;
   let skip = 0;
   let inText = 0;
-  let inRunProperties = 0;
-  let inParagraphProperties = 0;
-  let runHidden = false;
+  // SAFETY: the first story is never taken away.
+  const story = (): Story => stories.at(-1) as Story;
 
   const write = (text: string): void => {
-    const paragraph = open.at(-1);
-    if (paragraph !== undefined && !runHidden && inParagraphProperties === 0) paragraph.text.push(text);
+    const { paragraph, fields, runHidden, tables } = story();
+    if (text === "" || paragraph === null || runHidden || !fields.shown) return;
+    chars += text.length;
+    if (chars > maxChars) throw new Failure("extract.too-large", { facts: { maxChars } });
+    // Word leaves the space around an equation to its layout.
+    if (story().afterMath && STARTS_WITH_WORD.test(text)) paragraph.text.push(" ");
+    story().afterMath = false;
+    paragraph.text.push(text);
+    if (tables[0] !== undefined) tables[0].started = true;
   };
-  const openParagraph = (): void => {
-    const fresh = { text: [], level: null, listItem: false, hidden: false, merges: false, after: [] };
-    const paragraph: Paragraph =
-      open.length === 0 && carried !== null ? { ...carried, merges: false } : fresh;
-    if (open.length === 0) carried = null;
-    open.push(paragraph);
-    runHidden = false;
+  const writeMath = (line: string | null): void => {
+    if (line === null) return;
+    const { paragraph } = story();
+    if (ENDS_WITH_WORD.test(paragraph?.text.at(-1) ?? "")) paragraph?.text.push(" ");
+    write(line);
+    story().afterMath = true;
+  };
+  const turnPage = (count: number): void => {
+    const block = pages?.advance(count) ?? null;
+    if (block !== null) output.block(block);
+  };
+  const giveParts = (): void => {
+    for (const id of parts.splice(0)) output.part(id);
+  };
+  const finish = (own: Story, paragraph: Paragraph): void => {
+    const free = own.tables.length === 0;
+    turnPage(paragraph.pagesBefore);
+    const block = blockOfParagraph(paragraph, styles, numbering);
+    if (block !== null) own.folder.put(block);
+    for (const box of paragraph.boxes) own.folder.put(box);
+    const keep = free ? own.folder.put : (note: Block) => void own.notes.push(note);
+    for (const note of paragraph.notes) keep(note);
+    turnPage(paragraph.pagesAfter);
+    if (free && own.main) giveParts();
   };
   const closeParagraph = (): void => {
-    const paragraph = open.pop();
-    runHidden = false;
-    if (paragraph === undefined) return;
-    const host = open.at(-1);
-    if (host === undefined && paragraph.merges) {
-      carried = paragraph;
-      return;
-    }
-    const put = host === undefined ? folder.put : (block: Block) => void host.after.push(block);
-    for (const block of [...blockOf(paragraph), ...paragraph.after]) put(block);
+    const own = story();
+    const { paragraph } = own;
+    if (paragraph === null) return;
+    own.paragraph = null;
+    own.fields.endParagraph();
+    if (paragraph.merges) own.carried = paragraph;
+    else finish(own, paragraph);
   };
-  const note = (texts: ReadonlyMap<string, string>, id: string | null): void => {
-    const text = texts.get(id ?? "");
-    if (text !== undefined && !runHidden) open.at(-1)?.after.push({ kind: "paragraph", text });
+  const openParagraph = (): void => {
+    closeParagraph();
+    const own = story();
+    own.paragraph = createParagraph(own.carried);
+    own.carried = null;
+    own.styleHidden = false;
+    own.runHidden = false;
   };
-  const openProperty = (name: string, attributes: Readonly<Record<string, string>>): void => {
-    const paragraph = open.at(-1);
-    const value = attribute(attributes, "val") ?? "";
-    if (paragraph === undefined) return;
-    if (inRunProperties > 0 && inParagraphProperties === 0) {
-      if (name === "w:vanish") runHidden = isOn(attributes);
-      else if (name === "w:rStyle" && styles.isHidden(value)) runHidden = true;
-    } else if (inParagraphProperties > 0) {
-      if (name === "w:pStyle") applyStyle(paragraph, styles, value);
-      else if (name === "w:outlineLvl" && Number(value) < 9) paragraph.level = Number(value) + 1;
-      else if (name === "w:numId") paragraph.listItem = value !== "0";
-      else if (inRunProperties > 0 && (name === "w:del" || name === "w:moveFrom")) paragraph.merges = true;
-    }
+  const endStory = (): void => {
+    closeParagraph();
+    const own = story();
+    if (own.carried !== null) finish(own, own.carried);
+    own.carried = null;
   };
-  const openContent = (name: string, attributes: Readonly<Record<string, string>>): void => {
-    if (name === "w:p") openParagraph();
-    else if (name === "w:r") runHidden = false;
-    else if (name === "w:tbl" && open.length === 0) folder.openTable();
-    else if (name === "w:tr" && open.length === 0) folder.openRow();
-    else if (name === "w:tc" && open.length === 0) folder.openCell();
-    else if (name === "w:t" || name === "m:t") inText += 1;
-    else if (name === "w:tab" || name === "w:ptab") write("\t");
-    else if (name === "w:br" || name === "w:cr") write("\n");
-    else if (name === "w:noBreakHyphen") write("-");
-    else if (name === "w:sym") write(symbolOf(attributes));
-    else if (name === "w:footnoteReference") note(notes.footnotes, attribute(attributes, "id"));
-    else if (name === "w:endnoteReference") note(notes.endnotes, attribute(attributes, "id"));
+  const openStory = (): void => {
+    const host = story();
+    const emit = (block: Block): void =>
+      host.paragraph === null ? host.folder.put(block) : void host.paragraph.boxes.push(block);
+    stories.push(createStory(false, emit));
+  };
+  const closeStory = (): void => {
+    if (stories.length === 1) return;
+    endStory();
+    stories.pop();
+  };
+  const openRun = (): void => {
+    const own = story();
+    own.runHidden = own.styleHidden;
+    own.runFont = null;
+  };
+  const endPage = (): void => {
+    const { main, paragraph, tables } = story();
+    if (pages === null || !main || paragraph === null) return;
+    if (tables[0] !== undefined) pages.endInRow(tables[0].started);
+    else if (paragraph.text.length === 0) paragraph.pagesBefore += 1;
+    else paragraph.pagesAfter += 1;
+  };
+  const refer = (texts: ReadonlyMap<string, string>, attributes: XmlAttributes): void => {
+    const { paragraph, runHidden, fields } = story();
+    const text = texts.get(attribute(attributes, "id") ?? "");
+    if (text !== undefined && !runHidden && fields.shown) paragraph?.notes.push({ kind: "paragraph", text });
+  };
+  const left = (notes: readonly Block[]): void => {
+    for (const note of notes) story().folder.put(note);
+    giveParts();
+  };
+  const properties = createPropertyReader(story, styles);
+  const rows = createRowReader({ story, closeParagraph, turnPage, left, pages });
+
+  const contents: ReadonlyMap<string, (attributes: XmlAttributes) => void> = new Map([
+    ["w:r", openRun],
+    ["w:p", openParagraph],
+    ["w:txbxContent", openStory],
+    ["w:tab", () => write("\t")],
+    ["w:ptab", () => write("\t")],
+    ["w:br", () => write("\n")],
+    ["w:cr", () => write("\n")],
+    ["w:noBreakHyphen", () => write("-")],
+    ["w:sym", (given: XmlAttributes) => write(symbolOf(given))],
+    ["w:lastRenderedPageBreak", endPage],
+    ["w:footnoteReference", (given: XmlAttributes) => refer(context.notes.footnotes, given)],
+    ["w:endnoteReference", (given: XmlAttributes) => refer(context.notes.endnotes, given)],
+    ["w:altChunk", (given: XmlAttributes) => void parts.push(given["r:id"] ?? "")],
+    ["dgm:relIds", (given: XmlAttributes) => void parts.push(given["r:dm"] ?? "")],
+  ]);
+  const openContent = (name: string, attributes: XmlAttributes): void => {
+    const content = contents.get(name);
+    if (content !== undefined) content(attributes);
+    else if (TABLE_PARTS.has(name)) rows.open(name);
+    else write(story().fields.open(name, attributes));
+  };
+  /** Whether an element and all in it are to be passed over. */
+  const isSkipped = (name: string): boolean => {
+    if (SKIPPED.has(name)) return true;
+    if (name === "w:del" || name === "w:moveFrom") return !properties.inside;
+    if (name === "w:tc") return story().tables.at(-1)?.rowDeleted === true;
+    if (name === "w:p" || name === "w:tbl") return story().tables.at(-1)?.cellDeleted === true;
+    if (name !== "mc:Choice" || alternates.length === 0) return false;
+    const taken = alternates.at(-1) === true;
+    alternates[alternates.length - 1] = true;
+    return taken;
   };
 
   return {
     open(name, attributes) {
-      if (skip > 0 || (SKIPPED.has(name) && inParagraphProperties === 0)) {
-        skip += 1;
-        return;
-      }
-      if (name === "w:pPr") inParagraphProperties += 1;
-      else if (name === "w:rPr") inRunProperties += 1;
-      else if (inParagraphProperties > 0 || inRunProperties > 0) openProperty(name, attributes);
-      else openContent(name, attributes);
+      if (skip > 0 || isSkipped(name)) skip += 1;
+      else if (properties.inside || PROPERTIES.has(name)) properties.open(name, attributes);
+      else if (name === "w:t" || name === "m:t") inText += 1;
+      else if (name === "mc:AlternateContent") alternates.push(false);
+      else if (math.active) math.open(name, attributes);
+      else if (name === "m:oMath") {
+        openRun();
+        math.open(name, attributes);
+      } else openContent(name, attributes);
     },
     text(text) {
-      if (skip === 0 && inText > 0) write(text);
+      if (skip > 0 || inText === 0) return;
+      if (math.active) math.text(text);
+      else write(runText(story().runFont, text));
     },
     close(name) {
-      if (skip > 0) {
-        skip -= 1;
-        return;
-      }
-      if (name === "w:pPr") inParagraphProperties -= 1;
-      else if (name === "w:rPr") inRunProperties -= 1;
-      else if (name === "w:p") closeParagraph();
+      if (skip > 0) skip -= 1;
+      else if (properties.inside) properties.close(name);
       else if (name === "w:t" || name === "m:t") inText -= 1;
-      else if (name === "w:tbl" && open.length === 0) folder.closeTable();
-      else if (name === "w:tr" && open.length === 0) folder.closeRow();
-      else if (name === "w:body" && carried !== null) for (const block of blockOf(carried)) folder.put(block);
+      else if (name === "mc:AlternateContent") alternates.pop();
+      else if (math.active) writeMath(math.close(name));
+      else if (name === "w:p") closeParagraph();
+      else if (TABLE_PARTS.has(name)) rows.close(name);
+      else if (name === "w:txbxContent") closeStory();
+      else if (name === "w:altChunk" && story().tables.length === 0) giveParts();
+      else if (name === "w:body" || name === "w:footnote" || name === "w:endnote") endStory();
     },
   };
 }
 
-function applyStyle(paragraph: Paragraph, styles: DocxStyles, id: string): void {
-  paragraph.level = styles.headingLevel(id);
-  paragraph.listItem = styles.isListItem(id);
-  paragraph.hidden = styles.isHidden(id);
-}
-
-function blockOf(paragraph: Paragraph): readonly Block[] {
-  const text = paragraph.text
-    .join("")
-    .replace(/[^\S\n]+/g, " ")
-    .trim();
-  if (text === "" || paragraph.hidden) return [];
-  if (paragraph.level !== null)
-    return [{ kind: "heading", level: paragraph.level, text: text.replace(/\s+/g, " ") }];
-  return [paragraph.listItem ? { kind: "line", text: `- ${text}` } : { kind: "paragraph", text }];
-}
-
-/** Symbol fonts hide their characters in the private use area, where they mean nothing to a reader. */
-function symbolOf(attributes: Readonly<Record<string, string>>): string {
-  const code = Number.parseInt(attribute(attributes, "char") ?? "", 16);
-  return Number.isNaN(code) || (code >= 0xe000 && code <= 0xf8ff) || code > 0xffff
-    ? ""
-    : String.fromCharCode(code);
-}
-
-/** Texts of footnotes or endnotes by id; separators are left out. */
-export function createNoteReader(
-  styles: DocxStyles,
-): XmlEvents & { readonly texts: ReadonlyMap<string, string> } {
-  const texts = new Map<string, string>();
-  let id: string | null = null;
-  let parts: string[] = [];
-  const body = createBodyReader(styles, { footnotes: new Map(), endnotes: new Map() }, (block) => {
-    if (block.kind !== "page") parts.push(block.text);
-  });
-  return {
-    texts,
-    open(name, attributes) {
-      if (name === "w:footnote" || name === "w:endnote")
-        id = attribute(attributes, "type") === null ? attribute(attributes, "id") : null;
-      else body.open(name, attributes);
-    },
-    text: body.text,
-    close(name) {
-      if (name !== "w:footnote" && name !== "w:endnote") return body.close(name);
-      if (id !== null && parts.length > 0) texts.set(id, parts.join("\n"));
-      parts = [];
-    },
-  };
+function symbolOf(attributes: XmlAttributes): string {
+  return symbolText(attribute(attributes, "font"), Number.parseInt(attribute(attributes, "char") ?? "", 16));
 }

@@ -44,7 +44,7 @@ test("tables come row by row, list items line by line, paragraphs apart", async 
 
   const { text } = await read({ body });
 
-  expect(text).toBe("Before\n\na | b\nc | d\n- one\n- two\n\nAfter\n");
+  expect(text).toBe("Before\n\na | b\nc | d\n\n- one\n- two\n\nAfter\n");
 });
 
 test("tracked changes read as accepted: insertions in, deletions and moved-away text out", async () => {

@@ -88,6 +88,18 @@ test("a failure crosses with its code and facts, and the next file is read", { t
   expect([code, next]).toEqual(["extract.unsupported", "fine"]);
 });
 
+test("a sentence that says more than the catalogue's crosses too", { timeout: TIME }, async () => {
+  const old = Buffer.concat([
+    Buffer.from("d0cf11e0a1b11ae1", "hex"),
+    Buffer.alloc(600),
+    Buffer.from("WordDocument", "utf16le"),
+  ]);
+
+  const reading = textOf(open(), "a.doc", old);
+
+  await expect(reading).rejects.toThrow("Save it as .docx");
+});
+
 test(
   "a child has no environment, no network, no threads or programs, and sees no file but its own",
   {

@@ -164,7 +164,8 @@ async function* converse(child: ChildProcess, talk: Conversation): AsyncGenerato
       remainingMs -= performance.now() - asked;
       if (message.type === "ready") continue;
       if (message.type === "done") return message.rssBytes;
-      if (message.type === "failed") throw new Failure(message.code, { facts: message.facts });
+      if (message.type === "failed")
+        throw new Failure(message.code, { says: message.says, facts: message.facts });
       yield message.item;
       taken += 1;
       if (taken % CREDIT_PARCEL === 0) send({ type: "credit", count: CREDIT_PARCEL });

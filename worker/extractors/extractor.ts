@@ -7,7 +7,7 @@ import type { Segment } from "../document/segment.ts";
 /** What was found out and decided while reading; for the document's row, logs and `--explain`. */
 export type Extraction = {
   readonly mediaType: string;
-  /** Pages of the document, where the format has them. */
+  /** Pages of the document, where the format has them; slides and sheets count as pages. */
   readonly pages: number | null;
   readonly title: string | null;
   /** Decisions in words, such as `encoding windows-1252 (confidence 0.8)`. */
@@ -50,7 +50,7 @@ export type GivenFile = {
 /** A file whose type is decided. */
 export type FileToRead = GivenFile & {
   readonly mediaType: string;
-  /** How its text is to be decoded; null for PDF and DOCX. */
+  /** How its text is to be decoded; null for binary formats and archives. */
   readonly encoding: string | null;
   /** What was decided on the way here. */
   readonly decisions: readonly string[];
@@ -60,4 +60,4 @@ export type FileToRead = GivenFile & {
 export type ReadSegments = (file: FileToRead) => AsyncIterable<Extracted>;
 
 /** Raised whenever the same bytes may give other segments: part of a generation's plan. */
-export const EXTRACTION_VERSION = 1;
+export const EXTRACTION_VERSION = 2;

@@ -1,14 +1,18 @@
 // Tables to rows of text, shared by every format that has cells. A row of short cells becomes one line
 // ("a | b | c"); a row that only arranges the page (one filled cell, or cells that hold headings or long prose)
-// gives its blocks back as they are. Nested tables fold from the inside out.
+// gives its blocks back as they are. A short row below rows of cells stays a row, so that a table is not torn in two.
+// Nested tables fold from the inside out.
 import type { Block } from "./cut-segments.ts";
 
-export const CELL_SEPARATOR = " | ";
+const CELL_SEPARATOR = " | ";
 /** A cell with more than this is prose that somebody laid out with a table. */
 const MAX_CELL_CHARS = 2_000;
 const MAX_CELL_BLOCKS = 12;
+/** Cells that a merged one stands for are counted up to here: the number is the file's word alone. */
+const MAX_SPAN = 256;
 
-type Row = { readonly cells: Block[][] };
+type Row = { readonly cells: Block[][]; spanned: number };
+type Table = { row: Row | null; hasRows: boolean };
 
 export type TableFolder = {
   openTable(): void;
@@ -16,52 +20,79 @@ export type TableFolder = {
   openRow(): void;
   closeRow(): void;
   openCell(): void;
+  /** The open cell is as wide as so many columns: what follows it keeps its place below the header. */
+  spanCell(columns: number): void;
   /** Where the reader puts each block; it arrives at `emit` when no table is open. */
   put(block: Block): void;
 };
 
 export function createTableFolder(emit: (block: Block) => void): TableFolder {
-  const tables: (Row | null)[] = [];
+  const tables: Table[] = [];
   const put = (block: Block): void => {
-    const row = tables.findLast((open) => open !== null);
-    if (row === undefined || row === null) {
+    const row = tables.findLast((table) => table.row !== null)?.row ?? null;
+    if (row === null) {
       emit(block);
       return;
     }
     if (row.cells.length === 0) row.cells.push([]);
-    row.cells.at(-1)?.push(block);
+    row.cells[row.cells.length - 1 - row.spanned]?.push(block);
   };
   const closeRow = (): void => {
-    const row = tables.at(-1);
-    if (row === undefined || row === null) return;
-    tables[tables.length - 1] = null;
-    for (const block of foldRow(row.cells)) put(block);
+    const table = tables.at(-1);
+    if (table === undefined || table.row === null) return;
+    const { cells } = table.row;
+    table.row = null;
+    const line = foldRow(cells, table.hasRows);
+    table.hasRows ||= line !== null;
+    for (const block of line === null ? cells.flat() : [line]) put(block);
   };
   return {
     put,
     closeRow,
-    openTable: () => void tables.push(null),
+    openTable() {
+      if (tables.length === 0) emit({ kind: "gap" });
+      tables.push({ row: null, hasRows: false });
+    },
     closeTable() {
       closeRow();
       tables.pop();
+      if (tables.length === 0) emit({ kind: "gap" });
     },
     openRow() {
       closeRow();
-      if (tables.length > 0) tables[tables.length - 1] = { cells: [] };
+      const table = tables.at(-1);
+      if (table !== undefined) table.row = { cells: [], spanned: 0 };
     },
     openCell() {
+      const table = tables.at(-1);
+      if (table === undefined) return;
       // A cell outside of a row opens one: HTML leaves the row's tag out.
-      if (tables.length > 0 && tables.at(-1) === null) tables[tables.length - 1] = { cells: [] };
-      tables.at(-1)?.cells.push([]);
+      table.row ??= { cells: [], spanned: 0 };
+      table.row.cells.push([]);
+      table.row.spanned = 0;
+    },
+    spanCell(columns) {
+      const row = tables.at(-1)?.row;
+      if (row == null || row.cells.length === 0) return;
+      const more = Math.min(columns - 1, MAX_SPAN) - row.spanned;
+      for (let at = 0; at < more; at += 1) row.cells.push([]);
+      row.spanned += Math.max(0, more);
     },
   };
 }
 
-function foldRow(cells: readonly Block[][]): readonly Block[] {
+/** The row as one line; null when it only arranges what stands in it. */
+function foldRow(cells: readonly Block[][], belowRows: boolean): Block | null {
   const filled = cells.filter((blocks) => blocks.length > 0);
-  if (filled.length <= 1 || filled.some(isLayout)) return filled.flat();
-  const texts = cells.map((blocks) => blocks.map(textOf).join(" ").replace(/\s+/g, " ").trim());
-  return [{ kind: "line", text: texts.join(CELL_SEPARATOR).replace(/[ |]+$/, "") }];
+  const lonely = filled.length <= 1 && !(belowRows && filled.length === 1 && cells.length > 1);
+  if (lonely || filled.some(isLayout)) return null;
+  return { kind: "line", text: rowText(cells.map((blocks) => blocks.map(textOf).join(" "))) };
+}
+
+/** Cells as one line of text; empty cells at its end are left out. */
+export function rowText(cells: readonly string[]): string {
+  const texts = cells.map((cell) => cell.replace(/\s+/g, " ").trim());
+  return texts.slice(0, texts.findLastIndex((text) => text !== "") + 1).join(CELL_SEPARATOR);
 }
 
 function isLayout(blocks: readonly Block[]): boolean {
@@ -70,5 +101,5 @@ function isLayout(blocks: readonly Block[]): boolean {
 }
 
 function textOf(block: Block): string {
-  return block.kind === "page" ? "" : block.text;
+  return "text" in block ? block.text : "";
 }

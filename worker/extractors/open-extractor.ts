@@ -3,7 +3,8 @@
 // part of a child's start.
 import { Failure } from "../failure/failure.ts";
 import { readCaptions } from "./captions.ts";
-import { DOCX, detectType } from "./detect-type.ts";
+import { detectType, RTF } from "./detect-type.ts";
+import { DOCX, ODP, ODS, ODT, PPTX, XLSX } from "./detect-zip-type.ts";
 import type { Extracted, GivenFile, ReadSegments } from "./extractor.ts";
 import { readMarkdown } from "./markdown.ts";
 import { readPlainText } from "./plain-text.ts";
@@ -11,7 +12,15 @@ import { readPlainText } from "./plain-text.ts";
 const readers: Readonly<Record<string, () => Promise<ReadSegments>>> = {
   "application/pdf": async () => (await import("./pdf.ts")).readPdf,
   [DOCX]: async () => (await import("./docx.ts")).readDocx,
+  [PPTX]: async () => (await import("./pptx.ts")).readPptx,
+  [XLSX]: async () => (await import("./xlsx.ts")).readXlsx,
+  [ODT]: async () => (await import("./odf.ts")).readOpenDocument,
+  [ODS]: async () => (await import("./odf.ts")).readOpenDocument,
+  [ODP]: async () => (await import("./odf.ts")).readOpenDocument,
+  [RTF]: async () => (await import("./rtf.ts")).readRtf,
   "text/html": async () => (await import("./html.ts")).readHtml,
+  "text/csv": async () => (await import("./csv.ts")).readCsv,
+  "text/tab-separated-values": async () => (await import("./csv.ts")).readCsv,
   "text/markdown": async () => readMarkdown,
   "text/plain": async () => readPlainText,
   "text/vtt": async () => readCaptions,

@@ -1,4 +1,5 @@
 // The child's side of the conversation: reads the file it is told to, one item for each credit.
+import { catalogue } from "../failure/catalogue.ts";
 import { Failure } from "../failure/failure.ts";
 import type { FromChild, ToChild } from "./child-protocol.ts";
 import type { GivenFile } from "./extractor.ts";
@@ -29,6 +30,7 @@ export function serveReads(): void {
       send({
         type: "failed",
         code: failure.code,
+        ...(failure.message !== catalogue[failure.code].user && { says: failure.message }),
         facts: Object.fromEntries(facts) as Record<string, string>,
       });
     }

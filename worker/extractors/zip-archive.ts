@@ -48,12 +48,15 @@ async function listEntries(zip: ZipFile): Promise<Map<string, Entry>> {
 
 function wrap(zip: ZipFile, entries: Map<string, Entry>): ZipArchive {
   let inflated = 0;
+  // Names of parts do not differ by case (ISO 29500-2, 6.2.2.3), and some writers count on it.
+  const folded = new Map([...entries].reverse().map(([name, entry]) => [name.toLowerCase(), entry]));
+  const find = (name: string): Entry | undefined => entries.get(name) ?? folded.get(name.toLowerCase());
   return {
-    has: (name) => entries.has(name),
+    has: (name) => find(name) !== undefined,
     names: [...entries.keys()],
     close: () => zip.close(),
     async *read(name) {
-      const entry = entries.get(name);
+      const entry = find(name);
       if (entry === undefined) throw new Failure("extract.corrupt", { facts: { missing: name } });
       if (entry.isEncrypted()) throw new Failure("extract.encrypted");
       if (entry.uncompressedSize > MAX_INFLATED_BYTES) throw tooLarge(name);

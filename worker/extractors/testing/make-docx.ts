@@ -4,12 +4,14 @@ import { strToU8, zipSync } from "fflate";
 const W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main";
 const R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
 const MC = "http://schemas.openxmlformats.org/markup-compatibility/2006";
+const M = "http://schemas.openxmlformats.org/officeDocument/2006/math";
 const PACKAGE = "http://schemas.openxmlformats.org/package/2006";
 
 export type DocxSpec = {
   readonly body: string;
   readonly styles?: string;
   readonly footnotes?: string;
+  readonly numbering?: string;
   /** More entries of the archive. */
   readonly entries?: Readonly<Record<string, string | Uint8Array>>;
   readonly namespace?: string;
@@ -18,7 +20,7 @@ export type DocxSpec = {
 };
 
 export function makeDocx(spec: DocxSpec): Uint8Array {
-  const namespaces = `xmlns:w="${spec.namespace ?? W}" xmlns:r="${R}" xmlns:mc="${MC}"`;
+  const namespaces = `xmlns:w="${spec.namespace ?? W}" xmlns:r="${R}" xmlns:mc="${MC}" xmlns:m="${M}"`;
   const part = (root: string, inner: string): string =>
     `<?xml version="1.0"?><w:${root} ${namespaces}>${inner}</w:${root}>`;
   const entries: Record<string, Uint8Array> = {
@@ -31,6 +33,8 @@ export function makeDocx(spec: DocxSpec): Uint8Array {
   if (spec.styles !== undefined) entries["word/styles.xml"] = strToU8(part("styles", spec.styles));
   if (spec.footnotes !== undefined)
     entries["word/footnotes.xml"] = strToU8(part("footnotes", spec.footnotes));
+  if (spec.numbering !== undefined)
+    entries["word/numbering.xml"] = strToU8(part("numbering", spec.numbering));
   for (const [name, content] of Object.entries(spec.entries ?? {}))
     entries[name] = typeof content === "string" ? strToU8(content) : content;
   return zipSync(entries);
