@@ -20,7 +20,7 @@ const MAIN_SHARE = 0.9;
 /** `<main>` is believed from this share on. */
 const SAID_MAIN_SHARE = 0.6;
 /** Beside the main part this much prose is kept: a paragraph, not a teaser. */
-const BESIDE_PROSE = 150;
+const BESIDE_PROSE = 100;
 /** Signs of small things: what has more prose than this is something else. */
 const SMALL: ReadonlySet<Rule> = new Set([
   "sharing",
@@ -37,6 +37,8 @@ const MIN_BESIDE_COMMENTS = 600;
 /** A block whose ink is mostly links, with at least so many of them, is a menu. */
 const MENU_LINK_SHARE = 0.7;
 const MENU_LINKS = 4;
+/** Ink of its links on average: entries of menus are words, entries of a list in a text are titles and sentences. */
+const MENU_ENTRY = 40;
 const MENU_TAGS = new Set("div ul ol dl section table td p span form center aside".split(" "));
 const CONTAINERS = new Set(
   "body div section article main td center form blockquote font table tr tbody".split(" "),
@@ -62,7 +64,7 @@ export function chooseMainContent(survey: PageSurvey): MainContent {
   leaveSigned(elements, out, (sign) => sign.weight === "sure" && drawnTwice(sign));
   leaveSigned(elements, out, (sign) => sign.weight !== "sure");
   leaveMenus(elements, out);
-  const main = findMain(elements, sumSubtrees(elements, out));
+  const main = findMain(elements, out);
   if (main !== null) leaveBeside(main, elements, out);
   return {
     ...headingOf(survey, out),
@@ -77,23 +79,15 @@ function leaveSigned(
   out: Map<number, LeftOut>,
   asked: (sign: Sign) => boolean,
 ): void {
-  const sums = sumSubtrees(elements, out);
-  const said = worth(sums);
-  const comments = 0;
-  const discussed = 0;
-  const gone = new Uint8Array(elements.length);
-  for (const [index, { parent, sign }] of elements.entries()) {
-    if (out.has(index) || gone[parent] === 1) {
-      gone[index] = 1;
-      continue;
-    }
+  const said = worth(sumSubtrees(elements, out));
+  for (const [index, { sign }] of standing(elements, out)) {
     if (sign === null || !asked(sign)) continue;
     const own = said.of(index);
-    if (own > said.veto[sign.weight] * said.total) {
-      if (sign.rule !== "comments" || said.total - own < MIN_BESIDE_COMMENTS) continue;
-    } else if (sign.weight !== "sure" && own > mostProse(sign)) continue;
+    const much = own > said.veto[sign.weight] * said.total;
+    const discussed = sign.rule === "comments" && said.total - own < MIN_BESIDE_COMMENTS;
+    if (much && (sign.rule !== "comments" || discussed)) continue;
+    if (!much && sign.weight !== "sure" && own > mostProse(sign)) continue;
     out.set(index, sign.rule);
-    gone[index] = 1;
   }
 }
 
@@ -103,36 +97,48 @@ function mostProse({ weight, rule }: Sign): number {
 }
 
 function leaveMenus(elements: readonly Surveyed[], out: Map<number, LeftOut>): void {
-  const sums = sumSubtrees(elements, out);
-  const gone = new Uint8Array(elements.length);
-  for (const [index, { parent, name }] of elements.entries()) {
-    if (out.has(index) || gone[parent] === 1) {
-      gone[index] = 1;
-      continue;
-    }
-    const ink = sums.ink[index] ?? 0;
-    const linkInk = sums.linkInk[index] ?? 0;
-    if (!MENU_TAGS.has(name) || (sums.links[index] ?? 0) < MENU_LINKS || linkInk < ink * MENU_LINK_SHARE)
-      continue;
+  const { ink, linkInk, links, total } = sumSubtrees(elements, out);
+  for (const [index, { name }] of standing(elements, out)) {
+    const all = ink[index] ?? 0;
+    const linked = linkInk[index] ?? 0;
+    const entries = links[index] ?? 0;
+    if (!MENU_TAGS.has(name) || entries < MENU_LINKS) continue;
+    if (linked < all * MENU_LINK_SHARE || linked > entries * MENU_ENTRY) continue;
     // A page that is a list of links is that list.
-    if (ink > sums.total.ink * 0.5) continue;
-    out.set(index, "menu");
-    gone[index] = 1;
+    if (all <= total.ink * 0.5) out.set(index, "menu");
   }
 }
 
-function findMain(elements: readonly Surveyed[], sums: Sums): number | null {
-  const said = worth(sums);
+/** The elements that are not left out, nor below one that is; those left out on the way count at once. */
+function* standing(
+  elements: readonly Surveyed[],
+  out: ReadonlyMap<number, LeftOut>,
+): Generator<readonly [number, Surveyed]> {
+  const gone = new Uint8Array(elements.length);
+  for (const [index, element] of elements.entries()) {
+    if (gone[element.parent] !== 1 && !out.has(index)) yield [index, element];
+    if (gone[element.parent] === 1 || out.has(index)) gone[index] = 1;
+  }
+}
+
+/** The deepest container with nearly all that the page says; null where that is the whole page. */
+function findMain(elements: readonly Surveyed[], out: ReadonlyMap<number, LeftOut>): number | null {
+  const said = worth(sumSubtrees(elements, out));
   if (said.total === 0) return null;
-  let total = said.total;
-  let from = -1;
-  for (const [index, { main }] of elements.entries())
-    if (main && said.of(index) >= total * SAID_MAIN_SHARE) from = index;
-  if (from >= 0) total = said.of(from);
-  let found = from >= 0 ? from : null;
-  for (const [index, { name }] of elements.entries())
-    if (index > from && CONTAINERS.has(name) && said.of(index) >= total * MAIN_SHARE) found = index;
-  return found !== null && elements[found]?.name === "body" ? null : found;
+  let { total } = said;
+  let found = -1;
+  for (const [index, { main }] of standing(elements, out)) {
+    if (!main || said.of(index) < total * SAID_MAIN_SHARE) continue;
+    found = index;
+    total = said.of(index);
+  }
+  for (const [index, { name, sign }] of standing(elements, out)) {
+    if (index < found || said.of(index) < total * MAIN_SHARE) continue;
+    // What is kept against its own sign is not what the rest is measured by.
+    if (sign !== null) break;
+    if (CONTAINERS.has(name)) found = index;
+  }
+  return found < 0 || elements[found]?.name === "body" ? null : found;
 }
 
 function leaveBeside(main: number, elements: readonly Surveyed[], out: Map<number, LeftOut>): void {
@@ -179,5 +185,7 @@ function headingOf(
   // A heading of level 1 outside of the main part is the page's where it says what the title says, else the site's.
   const shown = filled.find(({ text }) => title.toLowerCase().includes(text.toLowerCase()));
   if (shown !== undefined) return { title, heading: { kind: "heading", level: 0, text: shown.text } };
-  return { title, heading: { kind: "section", level: 0, text: title } };
+  // A text without such a heading is headed by its title; a page of a few words just belongs below it.
+  const headed = sumSubtrees(elements, out).total.prose >= MIN_PROSE;
+  return { title, heading: { kind: headed ? "heading" : "section", level: 0, text: title } };
 }

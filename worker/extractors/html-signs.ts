@@ -69,10 +69,7 @@ const NAMED: readonly (readonly [Rule, string])[] = [
     "cookie notice",
     "cookie cookies cookiebar cookiebanner cookieconsent cookienotice consent gdpr onetrust ccpa cmp",
   ],
-  [
-    "comments",
-    "comments commentlist commentform commentsection disqus disqusthread respond commentarea livefyre fbcomments addcomment postcomment",
-  ],
+  ["comments", "comments commentlist commentsection disqus disqusthread commentarea livefyre fbcomments"],
   [
     "sharing",
     "share sharing shares sharebar sharebuttons sharedaddy addthis addtoany addtoanybuttons sharethis socialshare sociallinks socialmedia socialbuttons socialbar shariff ssba a2akit",
@@ -87,7 +84,7 @@ const NAMED: readonly (readonly [Rule, string])[] = [
   ],
   [
     "sign-up",
-    "newsletter newsletters signup subscribe subscription login signin loginform paywall optin mailinglist registerform",
+    "commentform respond addcomment postcomment newsletter newsletters signup subscribe subscription login signin loginform paywall optin mailinglist registerform",
   ],
   ["dialog", "modal popup popover lightbox offcanvas"],
   ["edit links", "mweditsection editsection vectordropdown mwjumplink"],
@@ -156,7 +153,7 @@ export function signOf({ name, attributes }: HtmlElement, inside: boolean): Sign
     const own = inside && (name === "footer" || name === "aside");
     return { rule: said, weight: own ? "named" : "sure" };
   }
-  if (name === "header") return inside ? null : { rule: "page header", weight: "named" };
+  if (name === "header") return inside ? null : { rule: "page header", weight: "perhaps" };
   if (name === "dialog")
     return attributes.open === undefined
       ? { rule: "hidden", weight: "sure" }
