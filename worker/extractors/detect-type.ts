@@ -16,6 +16,8 @@ const FORGIVEN_CONTROLS = 4;
 
 export const DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 
+export const EPUB = "application/epub+zip";
+
 /** Decides the type. Throws `extract.encrypted`, `extract.corrupt`, `extract.empty`, `extract.unsupported`. */
 export async function detectType(file: GivenFile): Promise<FileToRead> {
   const head = await readHead(file.path);
@@ -49,6 +51,8 @@ async function detectZip(file: GivenFile): Promise<FileToRead> {
   const zip = await openZipArchive(file.path);
   zip.close();
   if (zip.names.some((name) => /^word\/document\d*\.xml$/i.test(name))) return decided(file, DOCX, null, []);
+  if (zip.has("META-INF/container.xml") && !zip.has("META-INF/MANIFEST.MF"))
+    return decided(file, EPUB, null, []);
   if (zip.has("[Content_Types].xml") && !zip.names.some((name) => /^(xl|ppt|visio)\//.test(name)))
     return decided(file, DOCX, null, ["main part outside of word/"]);
   const kind = ["xl/", "ppt/"].find((folder) => zip.names.some((name) => name.startsWith(folder)));

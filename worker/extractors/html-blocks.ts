@@ -29,13 +29,17 @@ export type HtmlOptions = {
   readonly leaves?: (element: HtmlElement) => string | null;
   /** XHTML, where `<script/>` and `<a/>` are closed. */
   readonly selfClosing?: boolean;
+  /** Whether this is the inside of a `noframes` already. */
+  readonly unframed?: boolean;
 };
 
 /** What stands below the element at `depth` is not read as HTML. */
 type Aside =
   | { readonly depth: number; readonly kind: "left out"; readonly rule: string | null }
   | { readonly depth: number; readonly kind: "formula"; readonly reader: MathReader }
-  | { readonly depth: number; readonly kind: "tex"; readonly display: string; text: string };
+  | { readonly depth: number; readonly kind: "tex"; readonly display: string; text: string }
+  /** The parser gives as text what it would show without frames. */
+  | { readonly depth: number; readonly kind: "page"; html: string };
 
 type Attributes = Readonly<Record<string, string>>;
 
@@ -72,6 +76,12 @@ export function createHtmlBlocks(emit: (block: Block) => void, options: HtmlOpti
   };
   const endAside = (ended: Aside): void => {
     if (ended.kind === "formula") writer.piece(ended.reader.end());
+    if (ended.kind === "page") {
+      writer.end();
+      const inner = createHtmlBlocks(emit, { unframed: true });
+      inner.write(ended.html);
+      inner.end();
+    }
     if (ended.kind === "tex") writer.piece(dress(ended.text.trim(), { display: ended.display }));
   };
 
@@ -89,7 +99,8 @@ export function createHtmlBlocks(emit: (block: Block) => void, options: HtmlOpti
           } else if (name === "script" && /^math\/tex/i.test(type)) {
             held.release();
             aside = { depth, kind: "tex", display: /display/i.test(type) ? "block" : "inline", text: "" };
-          } else enter(name, attributes);
+          } else if (name === "noframes" && !options.unframed) aside = { depth, kind: "page", html: "" };
+          else enter(name, attributes);
         } else if (isNoText(name)) unread = true;
         depth += 1;
       },
@@ -97,6 +108,7 @@ export function createHtmlBlocks(emit: (block: Block) => void, options: HtmlOpti
         if (aside === null) held.text(text);
         else if (aside.kind === "formula") aside.reader.text(text);
         else if (aside.kind === "tex") aside.text += text;
+        else if (aside.kind === "page") aside.html += text;
         else if (aside.rule !== null && !unread) count(aside.rule, text);
       },
       onclosetag(name) {

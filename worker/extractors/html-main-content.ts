@@ -176,14 +176,20 @@ function headingOf(
   out: ReadonlyMap<number, LeftOut>,
 ): { title: string | null; heading: Block | null } {
   const { title, titles, elements } = survey;
-  const isGone = (index: number): boolean => {
-    for (let at = index; at >= 0; at = elements[at]?.parent ?? -1) if (out.has(at)) return true;
-    return false;
+  const goneBy = (index: number): LeftOut | undefined => {
+    let rule: LeftOut | undefined;
+    for (let at = index; at >= 0; at = elements[at]?.parent ?? -1) rule ??= out.get(at);
+    return rule;
   };
-  const filled = titles.filter(({ text }) => text !== "");
-  if (title === null || filled.some(({ index }) => !isGone(index))) return { title, heading: null };
-  // A heading of level 1 outside of the main part is the page's where it says what the title says, else the site's.
-  const shown = filled.find(({ text }) => title.toLowerCase().includes(text.toLowerCase()));
+  const filled = titles
+    .filter(({ text }) => text !== "")
+    .map(({ text, index }) => ({ text, rule: goneBy(index) }));
+  if (title === null || filled.some(({ rule }) => rule === undefined)) return { title, heading: null };
+  // A heading of level 1 outside of the main part is the page's where it says what the title says, or where it is
+  // the only one and no part of a header or menu; else it is the site's.
+  const shown =
+    filled.find(({ text }) => title.toLowerCase().includes(text.toLowerCase())) ??
+    filled.find(({ rule }) => filled.length === 1 && rule === "beside the main content");
   if (shown !== undefined) return { title, heading: { kind: "heading", level: 0, text: shown.text } };
   // A text without such a heading is headed by its title; a page of a few words just belongs below it.
   const headed = sumSubtrees(elements, out).total.prose >= MIN_PROSE;

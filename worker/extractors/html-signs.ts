@@ -174,6 +174,11 @@ function isHidden(attributes: Readonly<Record<string, string>>): boolean {
   return style !== "" && /(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*hidden)/i.test(style);
 }
 
+/** For texts that have no boilerplate (books, mails): only what is not shown is left out. */
+export function hiddenRule({ attributes }: HtmlElement): Rule | null {
+  return isHidden(attributes) ? "hidden" : null;
+}
+
 function signOfNames(names: string): Sign | null {
   if (names.length < 2) return null;
   const words = wordsOf(names);

@@ -1,6 +1,6 @@
 // The first pass over a page: a flat table of its elements with what their text is made of. No tree: an element
 // knows its parent's index, and parents come before their children.
-import { Parser } from "htmlparser2";
+import { type Handler, Parser } from "htmlparser2";
 import { Failure } from "../failure/failure.ts";
 import { BLOCK, countInk, MAX_HTML_DEPTH, NEVER_TEXT } from "./html-elements.ts";
 import { type Sign, signOf } from "./html-signs.ts";
@@ -40,13 +40,16 @@ export type PageSurvey = {
 };
 
 /** Reads the page once. Throws `extract.too-large` for nesting that no page has. */
-export async function surveyPage(chunks: AsyncIterable<string>): Promise<PageSurvey> {
-  const survey = createSurvey();
+export async function surveyPage(
+  chunks: AsyncIterable<string>,
+  options: { readonly selfClosing?: boolean } = {},
+): Promise<PageSurvey> {
+  const survey = createSurvey(options.selfClosing ?? false);
   for await (const chunk of chunks) survey.write(chunk);
   return survey.end();
 }
 
-function createSurvey() {
+function createSurvey(selfClosing: boolean) {
   const elements: Surveyed[] = [];
   const open: number[] = [];
   const titles: { index: number; text: string }[] = [];
@@ -69,7 +72,7 @@ function createSurvey() {
     run.weight = 0;
     run.linkInk = 0;
   };
-  const parser = new Parser({
+  const events: Partial<Handler> = {
     onopentag(name, attributes) {
       const index = count;
       count += 1;
@@ -123,7 +126,8 @@ function createSurvey() {
       if (name === "h1") titleOpen = false;
       if (isScope(name)) scopes -= 1;
     },
-  });
+  };
+  const parser = new Parser(events, { recognizeSelfClosing: selfClosing });
   return {
     write: (chunk: string) => parser.write(chunk),
     end(): PageSurvey {

@@ -5,12 +5,16 @@ import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import { decodeFile } from "./decode-text.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
 import { createHtmlBlocks } from "./html-blocks.ts";
+import { describeLeftOut } from "./html-left-out.ts";
 import { chooseMainContent } from "./html-main-content.ts";
 import { surveyPage } from "./html-survey.ts";
 
 export async function* readHtml(file: FileToRead): AsyncGenerator<Extracted> {
   const chunks = () => decodeFile(file.path, file.encoding ?? "utf-8");
-  const { title, heading, decisions, leaves } = chooseMainContent(await surveyPage(chunks()));
+  const selfClosing = await isXhtml(chunks());
+  const { title, heading, decisions, leaves } = chooseMainContent(
+    await surveyPage(chunks(), { selfClosing }),
+  );
   const said = (left: readonly string[]): Extracted => ({
     kind: "extraction",
     extraction: {
@@ -25,6 +29,7 @@ export async function* readHtml(file: FileToRead): AsyncGenerator<Extracted> {
   let blocks: Block[] = heading === null ? [] : [heading];
   const reader = createHtmlBlocks((block) => void blocks.push(block), {
     leaves: (element) => leaves(element.index),
+    selfClosing,
   });
   const drain = function* (): Generator<Extracted> {
     // A title alone is no text.
@@ -44,8 +49,8 @@ export async function* readHtml(file: FileToRead): AsyncGenerator<Extracted> {
   if (reader.leftOut.size > 0) yield said(describeLeftOut(reader.leftOut));
 }
 
-/** One decision for each rule, the greatest first. */
-export function describeLeftOut(leftOut: ReadonlyMap<string, number>): string[] {
-  const rules = [...leftOut].sort(([, a], [, b]) => b - a);
-  return rules.map(([rule, chars]) => `left out: ${rule} (${chars} characters)`);
+/** Only what begins as XML closes `<script/>` and `<a/>` with their slash. */
+async function isXhtml(chunks: AsyncIterable<string>): Promise<boolean> {
+  for await (const start of chunks) return /^\s*<\?xml\s/.test(start);
+  return false;
 }

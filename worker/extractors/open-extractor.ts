@@ -3,7 +3,7 @@
 // part of a child's start.
 import { Failure } from "../failure/failure.ts";
 import { readCaptions } from "./captions.ts";
-import { DOCX, detectType } from "./detect-type.ts";
+import { DOCX, detectType, EPUB } from "./detect-type.ts";
 import type { Extracted, GivenFile, ReadSegments } from "./extractor.ts";
 import { readMarkdown } from "./markdown.ts";
 import { readPlainText } from "./plain-text.ts";
@@ -16,6 +16,8 @@ const readers: Readonly<Record<string, () => Promise<ReadSegments>>> = {
   "text/plain": async () => readPlainText,
   "text/vtt": async () => readCaptions,
   "application/x-subrip": async () => readCaptions,
+  [EPUB]: async () => (await import("./epub.ts")).readEpub,
+  "message/rfc822": async () => (await import("./eml.ts")).readEml,
   "application/json": async () => (await import("./transcript-json.ts")).readTranscriptJson,
 };
 
