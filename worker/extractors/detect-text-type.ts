@@ -10,11 +10,12 @@ export type TextType =
   | "application/x-subrip"
   | "application/json"
   | "text/csv"
-  | "text/tab-separated-values";
+  | "text/tab-separated-values"
+  | "message/rfc822";
 
 const MARKDOWN_NAME = /\.(md|mdx|markdown|mdown|mkd)$/i;
 const PLAIN_NAME =
-  /\.(txt|text|log|xml|eml|ini|conf|ya?ml|toml|rst|adoc|tex|[cm]?[jt]sx?|py|java|c|h|go|rs|rb|sh|sql)$/i;
+  /\.(txt|text|log|xml|ini|conf|ya?ml|toml|rst|adoc|tex|[cm]?[jt]sx?|py|java|c|h|go|rs|rb|sh|sql)$/i;
 
 /** `start`: the decoded beginning of the file, up to 64 KiB. */
 export function detectTextType(start: string, file: GivenFile): TextType {
@@ -22,6 +23,7 @@ export function detectTextType(start: string, file: GivenFile): TextType {
   const declared = file.declaredMediaType?.toLowerCase() ?? "";
   if (/^WEBVTT(?=[\s]|$)/.test(text)) return "text/vtt";
   if (/^\d+[ \t]*\n\s*\d{1,3}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->/.test(text)) return "application/x-subrip";
+  if (isMail(text, file.name, declared)) return "message/rfc822";
   if (/^[[{]/.test(text) && (/\.json$/i.test(file.name) || declared.includes("json") || looksLikeJson(text)))
     return "application/json";
   if (isHtmlStart(text)) return "text/html";
@@ -44,6 +46,22 @@ function tableType(name: string, declared: string): TextType | null {
 function isHtmlStart(text: string): boolean {
   const bare = text.slice(0, 4_096).replace(/^(?:<\?xml[^>]*>|<!--[\s\S]*?-->|\s)+/i, "");
   return /^(<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])/i.test(bare);
+}
+
+const MAIL_FIELD =
+  /^(from|to|subject|date|message-id|received|return-path|delivered-to|mime-version|content-type|x-[\w-]+|dkim-signature|reply-to|sender|cc):/i;
+
+/** A block of header fields before a blank line, with more proof the less the name says. */
+function isMail(text: string, name: string, declared: string): boolean {
+  const named = /\.(eml|mht|mhtml)$/i.test(name) || declared.startsWith("message/rfc822");
+  if (!named && (PLAIN_NAME.test(name) || MARKDOWN_NAME.test(name))) return false;
+  const head = text.replace(/^From [^\n]*\n/, "").split(/\n[^\S\n]*\n/, 1)[0] ?? "";
+  const lines = head.split("\n");
+  if (!named && !lines.every((line) => /^([!-9;-~]+:|[ \t])/.test(line))) return false;
+  const fields = new Set(lines.flatMap((line) => MAIL_FIELD.exec(line)?.[1]?.toLowerCase() ?? []));
+  if (named) return fields.size >= 1;
+  const carried = fields.has("received") || fields.has("message-id") || fields.has("mime-version");
+  return carried && fields.has("from") && fields.size >= 4;
 }
 
 function looksLikeJson(text: string): boolean {

@@ -6,7 +6,7 @@ import { detectOle, nameBinary, OLE_MAGIC, startsWith } from "./binary-magic.ts"
 import { chooseEncoding, describeEncoding } from "./choose-encoding.ts";
 import { decodeBytes } from "./decode-text.ts";
 import { detectTextType } from "./detect-text-type.ts";
-import { DOCX, detectZipType, ODP, ODS, ODT, PPTX, XLSX } from "./detect-zip-type.ts";
+import { DOCX, detectZipType, EPUB, ODP, ODS, ODT, PPTX, XLSX } from "./detect-zip-type.ts";
 import type { FileToRead, GivenFile } from "./extractor.ts";
 import { openZipArchive } from "./zip-archive.ts";
 
@@ -16,7 +16,7 @@ const MAX_CONTROL_SHARE = 0.05;
 const FORGIVEN_CONTROLS = 4;
 
 export const RTF = "application/rtf";
-const READ_FROM_ZIP: ReadonlySet<string> = new Set([DOCX, PPTX, XLSX, ODT, ODS, ODP]);
+const READ_FROM_ZIP: ReadonlySet<string> = new Set([DOCX, PPTX, XLSX, ODT, ODS, ODP, EPUB]);
 
 /** Decides the type. Throws `extract.encrypted`, `extract.corrupt`, `extract.empty`, `extract.unsupported`. */
 export async function detectType(file: GivenFile): Promise<FileToRead> {

@@ -9,6 +9,7 @@ const OPEN_DOCUMENT = "application/vnd.oasis.opendocument.";
 export const ODT = `${OPEN_DOCUMENT}text`;
 export const ODS = `${OPEN_DOCUMENT}spreadsheet`;
 export const ODP = `${OPEN_DOCUMENT}presentation`;
+export const EPUB = "application/epub+zip";
 
 const MAIN_PARTS: readonly (readonly [RegExp, string])[] = [
   [/^word\/document\d*\.xml$/i, DOCX],
@@ -42,6 +43,8 @@ export async function detectZipType(zip: ZipArchive): Promise<string> {
   const unread = firstMatch(UNREAD, zip.names);
   if (unread !== null) return unread;
   if (zip.has("content.xml") && zip.has("META-INF/manifest.xml")) return ODT;
+  // Many books are packed without the file that names the type.
+  if (zip.has("META-INF/container.xml")) return EPUB;
   return "application/zip";
 }
 

@@ -1,137 +1,142 @@
-// HTML events to blocks: paragraphs, list items, table rows, headings, code. Nothing recursive: the parser's
-// stack is an array, so 20,000 nested elements are a matter of memory only.
-// Which elements to leave out is the caller's decision (whole pages have boilerplate, Markdown has none).
+// HTML events to blocks: paragraphs, list items, table rows, headings, code, formulas. Nothing recursive: the
+// parser's stack is an array, so 20,000 nested elements are a matter of memory only.
+// What is left out is counted under the name of the rule that left it out. Which rules hold for whole elements is
+// the caller's decision: pages have boilerplate, Markdown and books have none.
 import { Parser } from "htmlparser2";
 import { Failure } from "../failure/failure.ts";
 import type { Block } from "./cut-segments.ts";
-import { createTableFolder } from "./fold-tables.ts";
-
-/** The parser's own stack costs time with the square of the depth. */
-const MAX_DEPTH = 40_000;
-
-const NEVER_TEXT = new Set(
-  (
-    "script style noscript template head title svg iframe object embed canvas audio video select option datalist " +
-    "textarea button meter progress map rp"
-  ).split(" "),
-);
-const BLOCK = new Set(
-  (
-    "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure " +
-    "footer form frameset header hgroup hr html legend li main menu nav ol p pre search section summary table tbody " +
-    "td tfoot th thead tr ul"
-  ).split(" "),
-);
-
-export type HtmlElement = {
-  /** Opened elements are numbered from 0 in document order. */
-  readonly index: number;
-  readonly name: string;
-  readonly attributes: Readonly<Record<string, string>>;
-};
+import {
+  countInk,
+  type HtmlElement,
+  isNoText,
+  MAX_HTML_DEPTH,
+  NEVER_TEXT,
+  noTextRule,
+} from "./html-elements.ts";
+import { createHeldText } from "./html-held-text.ts";
+import { createHtmlWriter } from "./html-writer.ts";
+import { createMathReader, dress, type MathReader } from "./mathml.ts";
 
 export type HtmlBlocks = {
   write(html: string): void;
   end(): void;
+  /** Characters that were left out, white space aside, by the rule that did it. */
+  readonly leftOut: ReadonlyMap<string, number>;
 };
 
-/**
- * Feeds blocks to `emit` as they close. `skips` is asked once for each element, in document order, except
- * below skipped ones.
- */
-export function createHtmlBlocks(
-  emit: (block: Block) => void,
-  skips: (element: HtmlElement) => boolean = () => false,
-): HtmlBlocks {
-  const folder = createTableFolder(emit);
-  const open: string[] = [];
+export type HtmlOptions = {
+  /** The rule by which an element is left out, or null; asked in document order, and not below such elements. */
+  readonly leaves?: (element: HtmlElement) => string | null;
+  /** XHTML, where `<script/>` and `<a/>` are closed. */
+  readonly selfClosing?: boolean;
+  /** Whether this is the inside of a `noframes` already. */
+  readonly unframed?: boolean;
+};
+
+/** What stands below the element at `depth` is not read as HTML. */
+type Aside =
+  | { readonly depth: number; readonly kind: "left out"; readonly rule: string | null }
+  | { readonly depth: number; readonly kind: "formula"; readonly reader: MathReader }
+  | { readonly depth: number; readonly kind: "tex"; readonly display: string; text: string }
+  /** The parser gives as text what it would show without frames. */
+  | { readonly depth: number; readonly kind: "page"; html: string };
+
+type Attributes = Readonly<Record<string, string>>;
+
+/** Feeds blocks to `emit` as they close. Throws `extract.too-large` for nesting that no page has. */
+export function createHtmlBlocks(emit: (block: Block) => void, options: HtmlOptions = {}): HtmlBlocks {
+  const leftOut = new Map<string, number>();
+  const count = (rule: string, text: string): void => {
+    const ink = countInk(text);
+    if (ink > 0) leftOut.set(rule, (leftOut.get(rule) ?? 0) + ink);
+  };
+  const writer = createHtmlWriter(emit);
+  const held = createHeldText(writer, count);
+  let depth = 0;
   let index = -1;
-  let skippedFrom = -1;
-  let preformatted = 0;
-  let items = 0;
-  let heading = 0;
-  let itemStarts = false;
-  let text: string[] = [];
+  let aside: Aside | null = null;
+  let unread = false;
 
-  const flush = (): void => {
-    const written = preformatted > 0 ? text.join("").replace(/^\n+|\s+$/g, "") : collapse(text.join(""));
-    text = [];
-    if (written === "") return;
-    if (heading > 0) folder.put({ kind: "heading", level: heading, text: written.replace(/\s*\n\s*/g, " ") });
-    else if (items > 0) folder.put({ kind: "line", text: itemStarts ? `- ${written}` : written });
-    else folder.put({ kind: "paragraph", text: written });
-    itemStarts = false;
+  const enter = (name: string, attributes: Attributes): void => {
+    const rule = ruleFor(name, attributes);
+    if (rule !== undefined) {
+      // Even what is left out ends a paragraph where a block would.
+      if (!held.open) writer.gap(name);
+      aside = { depth, kind: "left out", rule };
+    } else if (!held.enter(name, attributes, depth)) {
+      if (name === "img") writer.piece(formulaOf(attributes));
+      else writer.enter(name, attributes);
+    }
   };
-  const enter = (name: string): void => {
-    if (name === "br") return void text.push("\n");
-    if (isHeading(name)) {
-      flush();
-      heading = Number(name[1]);
-    } else if (BLOCK.has(name)) flush();
-    if (name === "li") itemStarts = true;
-    if (isListPart(name)) items += 1;
-    if (name === "pre") preformatted += 1;
-    if (name === "table") folder.openTable();
-    if (name === "tr") folder.openRow();
-    if (name === "td" || name === "th") folder.openCell();
+  const ruleFor = (name: string, attributes: Attributes): string | null | undefined => {
+    if (NEVER_TEXT.has(name) && attributes.shadowrootmode === undefined) return noTextRule(name);
+    if (name === "button" && !writer.inHeading && attributes["aria-expanded"] === undefined)
+      return "form fields";
+    return options.leaves?.({ index, name, attributes }) ?? undefined;
   };
-  const leave = (name: string): void => {
-    if (isHeading(name)) {
-      flush();
-      heading = 0;
-    } else if (BLOCK.has(name)) flush();
-    if (isListPart(name)) items -= 1;
-    if (name === "pre") preformatted -= 1;
-    if (name === "table") folder.closeTable();
-    if (name === "tr") folder.closeRow();
+  const endAside = (ended: Aside): void => {
+    if (ended.kind === "formula") writer.piece(ended.reader.end());
+    if (ended.kind === "page") {
+      writer.end();
+      const inner = createHtmlBlocks(emit, { unframed: true });
+      inner.write(ended.html);
+      inner.end();
+    }
+    if (ended.kind === "tex") writer.piece(dress(ended.text.trim(), { display: ended.display }));
   };
 
-  const parser = new Parser({
-    onopentag(name, attributes) {
-      index += 1;
-      open.push(name);
-      if (open.length > MAX_DEPTH) throw new Failure("extract.too-large", { facts: { depth: open.length } });
-      if (skippedFrom >= 0) return;
-      if (NEVER_TEXT.has(name) || skips({ index, name, attributes })) {
-        if (BLOCK.has(name)) flush();
-        skippedFrom = open.length - 1;
-        return;
-      }
-      enter(name);
+  const parser = new Parser(
+    {
+      onopentag(name, attributes) {
+        index += 1;
+        if (depth >= MAX_HTML_DEPTH) throw new Failure("extract.too-large", { facts: { depth } });
+        if (aside?.kind === "formula") aside.reader.open(name, attributes);
+        else if (aside === null) {
+          const type = attributes.type ?? "";
+          if (name === "math" && ruleFor(name, attributes) === undefined) {
+            held.release();
+            aside = { depth, kind: "formula", reader: createMathReader(attributes) };
+          } else if (name === "script" && /^math\/tex/i.test(type)) {
+            held.release();
+            aside = { depth, kind: "tex", display: /display/i.test(type) ? "block" : "inline", text: "" };
+          } else if (name === "noframes" && !options.unframed) aside = { depth, kind: "page", html: "" };
+          else enter(name, attributes);
+        } else if (isNoText(name)) unread = true;
+        depth += 1;
+      },
+      ontext(text) {
+        if (aside === null) held.text(text);
+        else if (aside.kind === "formula") aside.reader.text(text);
+        else if (aside.kind === "tex") aside.text += text;
+        else if (aside.kind === "page") aside.html += text;
+        else if (aside.rule !== null && !unread) count(aside.rule, text);
+      },
+      onclosetag(name) {
+        depth -= 1;
+        if (unread && isNoText(name)) unread = false;
+        if (aside !== null && depth > aside.depth) {
+          if (aside.kind === "formula") aside.reader.close();
+        } else if (aside !== null) {
+          endAside(aside);
+          aside = null;
+        } else if (!held.leave(depth)) writer.leave(name);
+      },
     },
-    ontext(data) {
-      if (skippedFrom < 0) text.push(preformatted > 0 ? data : data.replace(/\s+/g, " "));
-    },
-    onclosetag(name) {
-      open.pop();
-      if (skippedFrom >= 0) {
-        if (open.length <= skippedFrom) skippedFrom = -1;
-        return;
-      }
-      leave(name);
-    },
-  });
+    { recognizeSelfClosing: options.selfClosing ?? false },
+  );
   return {
     write: (html) => parser.write(html),
     end() {
       parser.end();
-      flush();
+      held.release();
+      writer.end();
     },
+    leftOut,
   };
 }
 
-function isHeading(name: string): boolean {
-  return /^h[1-6]$/.test(name);
-}
-
-function isListPart(name: string): boolean {
-  return name === "li" || name === "dt" || name === "dd";
-}
-
-function collapse(text: string): string {
-  return text
-    .replace(/[^\S\n]+/g, " ")
-    .replace(/ ?\n ?/g, "\n")
-    .replace(/\n{3,}/g, "\n\n")
-    .trim();
+/** Formulas that a site draws as pictures keep their TeX in `alt`. */
+function formulaOf({ class: names = "", alt = "" }: Attributes): string {
+  if (!/(^|[\s_-])(tex|latex|math)/i.test(names) || /fallback/i.test(names) || alt === "") return "";
+  return /^\$.*\$$/.test(alt) ? alt : dress(alt, {});
 }

@@ -1,251 +1,197 @@
-// Finds the main content of a page without a tree: one pass over the parser's events that scores elements,
-// after the idea of Readability (paragraphs vote for their ancestors, links and telling names count against).
-// Cautious on purpose: where no element clearly holds the text, the whole body is kept less its navigation.
-import { Parser } from "htmlparser2";
-import { Failure } from "../failure/failure.ts";
+// Decides which elements of a page hold what it says, from the survey of the whole page.
+// When in doubt text is kept: a lost paragraph is worse than a kept menu. So an element is left out for its names
+// only where the page can do without its sentences, and beside the main part whatever holds sentences stays.
+// That sentences outside of links mark the text is the insight of jusText and Readability; the measures are ours.
+import type { Block } from "./cut-segments.ts";
+import type { Rule, Sign } from "./html-signs.ts";
+import { type Sums, sumSubtrees } from "./html-sums.ts";
+import type { PageSurvey, Surveyed } from "./html-survey.ts";
 
-const MAX_ELEMENTS = 2_000_000;
-const MAX_DEPTH = 40_000;
-/** Votes reach this many ancestors, with falling weight. */
-const VOTE_DEPTH = 5;
-/** The chosen element must hold this share of the text that is not navigation, or the body is kept. */
-const MIN_SHARE = 0.5;
-/** A block whose text is mostly links, with at least so many of them, is a menu. */
-const MENU_LINK_SHARE = 0.6;
-const MENU_LINKS = 5;
-/** Less kept than this share of what was left out by its names alone: the names did not fit. */
-const MIN_KEPT_OF_DOUBTED = 0.5;
+/** Below this much prose, ink outside of links is what counts: a page of a few words, a table, a price. */
+const MIN_PROSE = 140;
+/** An element with more than this share of what the page says is no boilerplate, whatever it calls itself. */
+const VETO_SHARE = { sure: 0.5, named: 0.35, perhaps: 0.15 } as const;
+/** The same for a page without prose, where a menu may well have more letters than the text. */
+const VETO_INK_SHARE = { sure: 0.9, named: 0.75, perhaps: 0.4 } as const;
+/** What is perhaps boilerplate may take this much prose with it: a teaser's sentence, not a paragraph. */
+const PERHAPS_PROSE = 150;
+/** The main part is the deepest element with this share of what the page says. */
+const MAIN_SHARE = 0.9;
+/** `<main>` is believed from this share on. */
+const SAID_MAIN_SHARE = 0.6;
+/** Beside the main part this much prose is kept: a paragraph, not a teaser. */
+const BESIDE_PROSE = 100;
+/** Signs of small things: what has more prose than this is something else. */
+const SMALL: ReadonlySet<Rule> = new Set([
+  "sharing",
+  "breadcrumbs",
+  "edit links",
+  "search",
+  "sign-up",
+  "dialog",
+  "cookie notice",
+]);
+const SMALL_PROSE = 600;
+/** Comments are left out of an article, and kept where the rest says little: a discussion is its comments. */
+const MIN_BESIDE_COMMENTS = 600;
+/** A block whose ink is mostly links, with at least so many of them, is a menu. */
+const MENU_LINK_SHARE = 0.7;
+const MENU_LINKS = 4;
+/** Ink of its links on average: entries of menus are words, entries of a list in a text are titles and sentences. */
+const MENU_ENTRY = 40;
+const MENU_TAGS = new Set("div ul ol dl section table td p span form center aside".split(" "));
+const CONTAINERS = new Set(
+  "body div section article main td center form blockquote font table tr tbody".split(" "),
+);
 
-const NEVER_TEXT = /^(script|style|noscript|template|head|svg|iframe|object|select|textarea|button|map)$/;
-const BOILERPLATE_TAG = /^(nav|footer|aside|menu|dialog)$/;
-const BOILERPLATE_ROLE =
-  /^(navigation|banner|contentinfo|search|complementary|menu|menubar|dialog|alertdialog)$/;
-const UNLIKELY =
-  /(^|[-_ ])(nav(bar|igation)?|menu|sidebar|side-?bar|footer|foot|breadcrumbs?|share|sharing|social|comments?|disqus|cookies?|consent|banner|related|advert\w*|ads?|promo|popup|modal|subscribe|newsletter|pagination|pager|widget|toolbar|skip-?link|masthead|tags?|blog-?archive|rss|login|signup|sponsor)([-_ ]|\d|$)/i;
-const LIKELY = /article|body|content|entry|main|post|text|story|column|page|hentry/i;
-const PARAGRAPH = /^(p|pre|td|blockquote|li|dd|figcaption)$/;
-const CONTAINER = /^(div|section|article|main|body|td|center|form|blockquote)$/;
+/** Why an element's text is left out. */
+export type LeftOut = Rule | "menu" | "beside the main content";
 
 export type MainContent = {
+  /** What the page is called. */
   readonly title: string | null;
+  /** The outermost heading where what is kept has none of level 1: as text where the page shows it. */
+  readonly heading: Block | null;
   readonly decisions: readonly string[];
-  /** Whether the text of the element with this index (in document order) is left out. */
-  skips(index: number): boolean;
+  /** Why the element with this index (in document order) is left out, or null. Below such elements nobody asks. */
+  leaves(index: number): LeftOut | null;
 };
 
-type Open = {
-  readonly index: number;
-  readonly parent: number;
-  readonly name: string;
-  readonly boilerplate: boolean;
-  score: number;
-  /** Characters of text below that are not in boilerplate, those of them in links, and the links. */
-  chars: number;
-  linkChars: number;
-  links: number;
-  commas: number;
-};
-
-type Candidate = {
-  readonly index: number;
-  readonly name: string;
-  readonly score: number;
-  readonly chars: number;
-};
-
-export async function findMainContent(chunks: AsyncIterable<string>): Promise<MainContent> {
-  const survey = createSurvey();
-  for await (const chunk of chunks) survey.write(chunk);
-  return survey.end();
-}
-
-function createSurvey() {
-  const open: Open[] = [];
-  const boilerplate = new Set<number>();
-  const certain = new Set<number>();
-  const candidates: Candidate[] = [];
-  const parents: number[] = [];
-  let linkDepth = 0;
-  let silent = 0;
-  let outside = 0;
-  let sure = 0;
-  let left = 0;
-  let doubted = 0;
-  let total = 0;
-  let title: string | null = null;
-
-  const close = (element: Open): void => {
-    const above = open.at(-1);
-    if (isMenu(element) && element.chars > 0) {
-      boilerplate.add(element.index);
-      left += element.chars;
-      return;
-    }
-    if (above !== undefined) {
-      above.chars += element.chars;
-      above.linkChars += element.linkChars;
-      above.links += element.links;
-      above.commas += element.commas;
-    }
-    const own = element.chars - element.linkChars;
-    if (PARAGRAPH.test(element.name) && own >= 25) vote(open, 1 + element.commas + Math.min(own / 100, 3));
-    if (CONTAINER.test(element.name) && element.chars > 0) {
-      const links = element.linkChars / element.chars;
-      candidates.push({ ...pick(element), score: element.score * (1 - links) });
-    }
-  };
-  const parser = new Parser({
-    onopentag(name, attributes) {
-      const index = parents.length;
-      if (index >= MAX_ELEMENTS) throw new Failure("extract.too-large", { facts: { elements: index } });
-      if (open.length >= MAX_DEPTH) throw new Failure("extract.too-large", { facts: { depth: open.length } });
-      parents.push(open.at(-1)?.index ?? -1);
-      const out = silent === 0 && isBoilerplate(name, attributes, open);
-      if (out) boilerplate.add(index);
-      if (out && isCertain(name, attributes)) certain.add(index);
-      if (certain.has(index)) sure += 1;
-      if (out) outside += 1;
-      if (out || NEVER_TEXT.test(name)) silent += 1;
-      if (name === "a") linkDepth += 1;
-      const weight =
-        nameWeight(attributes) + (/^(article|main)$/.test(name) || attributes.role === "main" ? 40 : 0);
-      open.push({
-        index,
-        parent: open.at(-1)?.index ?? -1,
-        name,
-        boilerplate: out,
-        score: weight,
-        chars: 0,
-        linkChars: 0,
-        links: name === "a" ? 1 : 0,
-        commas: 0,
-      });
-    },
-    ontext(data) {
-      const element = open.at(-1);
-      if (element === undefined) return;
-      if (element.name === "title" && title === null && open.at(-2)?.name === "head") title = "";
-      if (element.name === "title" && open.at(-2)?.name === "head") title = (title ?? "") + data;
-      const chars = data.trim() === "" ? 0 : data.replace(/\s+/g, " ").length;
-      if (silent > 0) {
-        if (outside > 0) left += chars;
-        if (outside > 0 && sure === 0) doubted += chars;
-        return;
-      }
-      total += chars;
-      element.chars += chars;
-      if (linkDepth > 0) element.linkChars += chars;
-      for (const char of data) if (char === "," || char === "，" || char === "、") element.commas += 1;
-    },
-    onclosetag(name) {
-      const element = open.pop();
-      if (element === undefined) return;
-      if (element.boilerplate) outside -= 1;
-      if (certain.has(element.index)) sure -= 1;
-      if (element.boilerplate || NEVER_TEXT.test(name)) silent -= 1;
-      if (name === "a") linkDepth -= 1;
-      if (silent === 0 && !element.boilerplate) close(element);
-    },
-  });
+export function chooseMainContent(survey: PageSurvey): MainContent {
+  const { elements } = survey;
+  const out = new Map<number, LeftOut>();
+  const drawnTwice = (sign: Sign): boolean => sign.rule !== "drawn formulas" || survey.texScripts;
+  leaveSigned(elements, out, (sign) => sign.weight === "sure" && drawnTwice(sign));
+  leaveSigned(elements, out, (sign) => sign.weight !== "sure");
+  leaveMenus(elements, out);
+  const main = findMain(elements, out);
+  if (main !== null) leaveBeside(main, elements, out);
   return {
-    write: (chunk: string) => parser.write(chunk),
-    end(): MainContent {
-      parser.end();
-      return conclude({ candidates, parents, boilerplate, certain, total, left, doubted, title });
-    },
+    ...headingOf(survey, out),
+    decisions: main === null ? [] : [`main content in <${elements[main]?.name}>`],
+    leaves: (index) => out.get(index) ?? null,
   };
 }
 
-type Findings = {
-  readonly candidates: readonly Candidate[];
-  readonly parents: readonly number[];
-  readonly boilerplate: ReadonlySet<number>;
-  /** Those of them that markup itself calls navigation or hidden, not merely their names. */
-  readonly certain: ReadonlySet<number>;
-  readonly total: number;
-  readonly left: number;
-  /** Of what is left out, the characters that only names speak against. */
-  readonly doubted: number;
-  readonly title: string | null;
-};
-
-function conclude(findings: Findings): MainContent {
-  const { candidates, parents, boilerplate, certain, total, left, doubted } = findings;
-  const clean = findings.title?.replace(/\s+/g, " ").trim() ?? "";
-  const title = clean === "" ? null : clean;
-  // A page that is mostly "boilerplate" was misread: its author names containers differently.
-  if (total < doubted * MIN_KEPT_OF_DOUBTED)
-    return { title, decisions: ["page kept whole"], skips: (index) => certain.has(index) };
-  const best = candidates.reduce<Candidate | null>(
-    (top, one) => (one.score > (top?.score ?? 20) ? one : top),
-    null,
-  );
-  const chosen = best !== null && best.name !== "body" && best.chars >= total * MIN_SHARE ? best : null;
-  const above = new Set<number>();
-  for (let at = chosen?.index ?? -1; at >= 0; at = parents[at] ?? -1) above.add(at);
-  const decisions: string[] = [];
-  if (chosen !== null)
-    decisions.push(`main content in <${chosen.name}> (${chosen.chars} of ${total + left} characters)`);
-  else if (left > 0) decisions.push(`navigation left out (${left} of ${total + left} characters)`);
-  return {
-    title,
-    decisions,
-    skips(index) {
-      if (boilerplate.has(index)) return true;
-      if (chosen === null || above.has(index)) return false;
-      // Beside the path to the chosen element everything is left out; below it everything stays.
-      return above.has(parents[index] ?? -1) && (parents[index] ?? -1) !== chosen.index;
-    },
-  };
-}
-
-function vote(open: readonly Open[], score: number): void {
-  for (let up = 1; up <= VOTE_DEPTH; up += 1) {
-    const ancestor = open.at(-up);
-    if (ancestor === undefined) return;
-    ancestor.score += up === 1 ? score : score / (up === 2 ? 2 : up * 3);
+/** Leaves out, from the outside in, what signs speak against and the page can do without. */
+function leaveSigned(
+  elements: readonly Surveyed[],
+  out: Map<number, LeftOut>,
+  asked: (sign: Sign) => boolean,
+): void {
+  const said = worth(sumSubtrees(elements, out));
+  for (const [index, { sign }] of standing(elements, out)) {
+    if (sign === null || !asked(sign)) continue;
+    const own = said.of(index);
+    const much = own > said.veto[sign.weight] * said.total;
+    const discussed = sign.rule === "comments" && said.total - own < MIN_BESIDE_COMMENTS;
+    if (much && (sign.rule !== "comments" || discussed)) continue;
+    if (!much && sign.weight !== "sure" && own > mostProse(sign)) continue;
+    out.set(index, sign.rule);
   }
 }
 
-function pick(element: Open): { index: number; name: string; chars: number } {
-  return { index: element.index, name: element.name, chars: element.chars };
+function mostProse({ weight, rule }: Sign): number {
+  if (weight === "perhaps") return PERHAPS_PROSE;
+  return SMALL.has(rule) ? SMALL_PROSE : Number.POSITIVE_INFINITY;
 }
 
-function isMenu(element: Open): boolean {
-  if (!/^(div|ul|ol|table|section|td|dl)$/.test(element.name) || element.links < MENU_LINKS) return false;
-  return element.linkChars > element.chars * MENU_LINK_SHARE;
+function leaveMenus(elements: readonly Surveyed[], out: Map<number, LeftOut>): void {
+  const { ink, linkInk, links, total } = sumSubtrees(elements, out);
+  for (const [index, { name }] of standing(elements, out)) {
+    const all = ink[index] ?? 0;
+    const linked = linkInk[index] ?? 0;
+    const entries = links[index] ?? 0;
+    if (!MENU_TAGS.has(name) || entries < MENU_LINKS) continue;
+    if (linked < all * MENU_LINK_SHARE || linked > entries * MENU_ENTRY) continue;
+    // A page that is a list of links is that list.
+    if (all <= total.ink * 0.5) out.set(index, "menu");
+  }
 }
 
-function nameWeight(attributes: Readonly<Record<string, string>>): number {
-  const names = `${attributes.class ?? ""} ${attributes.id ?? ""}`;
-  return (LIKELY.test(names) ? 25 : 0) - (UNLIKELY.test(names) ? 25 : 0);
+/** The elements that are not left out, nor below one that is; those left out on the way count at once. */
+function* standing(
+  elements: readonly Surveyed[],
+  out: ReadonlyMap<number, LeftOut>,
+): Generator<readonly [number, Surveyed]> {
+  const gone = new Uint8Array(elements.length);
+  for (const [index, element] of elements.entries()) {
+    if (gone[element.parent] !== 1 && !out.has(index)) yield [index, element];
+    if (gone[element.parent] === 1 || out.has(index)) gone[index] = 1;
+  }
 }
 
-function isBoilerplate(
-  name: string,
-  attributes: Readonly<Record<string, string>>,
-  open: readonly Open[],
-): boolean {
-  if (name === "html" || name === "body" || name === "main" || name === "article")
-    return isHidden(attributes);
-  if (isHidden(attributes) || BOILERPLATE_TAG.test(name) || BOILERPLATE_ROLE.test(attributes.role ?? ""))
-    return true;
-  if (name === "header")
-    return !open.some((up) => up.name === "article" || up.name === "main" || up.name === "section");
-  const names = `${attributes.class ?? ""} ${attributes.id ?? ""}`;
-  return (
-    names.length > 1 &&
-    UNLIKELY.test(names) &&
-    !LIKELY.test(names) &&
-    !/^(a|span|h[1-6]|p|td|tr|table)$/.test(name)
-  );
+/** The deepest container with nearly all that the page says; null where that is the whole page. */
+function findMain(elements: readonly Surveyed[], out: ReadonlyMap<number, LeftOut>): number | null {
+  const said = worth(sumSubtrees(elements, out));
+  if (said.total === 0) return null;
+  let { total } = said;
+  let found = -1;
+  for (const [index, { main }] of standing(elements, out)) {
+    if (!main || said.of(index) < total * SAID_MAIN_SHARE) continue;
+    found = index;
+    total = said.of(index);
+  }
+  for (const [index, { name, sign }] of standing(elements, out)) {
+    if (index < found || said.of(index) < total * MAIN_SHARE) continue;
+    // What is kept against its own sign is not what the rest is measured by.
+    if (sign !== null) break;
+    if (CONTAINERS.has(name)) found = index;
+  }
+  return found < 0 || elements[found]?.name === "body" ? null : found;
 }
 
-function isCertain(name: string, attributes: Readonly<Record<string, string>>): boolean {
-  return isHidden(attributes) || BOILERPLATE_TAG.test(name) || BOILERPLATE_ROLE.test(attributes.role ?? "");
+function leaveBeside(main: number, elements: readonly Surveyed[], out: Map<number, LeftOut>): void {
+  const sums = sumSubtrees(elements, out);
+  const path = new Set<number>();
+  for (let at = main; at >= 0; at = elements[at]?.parent ?? -1) path.add(at);
+  path.delete(main);
+  const talks = new Set<number>();
+  for (const [index, { parent }] of elements.entries())
+    if (path.has(parent) && !path.has(index) && index !== main && (sums.prose[index] ?? 0) > BESIDE_PROSE)
+      talks.add(parent);
+  for (const [index, { parent, name }] of elements.entries()) {
+    if (!path.has(parent) || path.has(index) || index === main || out.has(index)) continue;
+    if ((sums.prose[index] ?? 0) > BESIDE_PROSE) continue;
+    if (talks.has(parent) && /^(h[1-6]|p|pre|blockquote|table)$/.test(name)) continue;
+    out.set(index, "beside the main content");
+  }
 }
 
-function isHidden(attributes: Readonly<Record<string, string>>): boolean {
-  if (attributes.hidden !== undefined || attributes["aria-hidden"] === "true") return true;
-  return /display\s*:\s*none|visibility\s*:\s*hidden/i.test(attributes.style ?? "");
+/** What the page says, in prose where there is some, else in ink outside of links. */
+function worth(sums: Sums): {
+  readonly total: number;
+  readonly veto: Readonly<Record<Sign["weight"], number>>;
+  of(index: number): number;
+} {
+  const { prose, ink, linkInk, total } = sums;
+  if (total.prose >= MIN_PROSE)
+    return { total: total.prose, veto: VETO_SHARE, of: (index) => prose[index] ?? 0 };
+  const of = (index: number): number => (ink[index] ?? 0) - (linkInk[index] ?? 0);
+  return { total: total.ink - total.linkInk, veto: VETO_INK_SHARE, of };
+}
+
+function headingOf(
+  survey: PageSurvey,
+  out: ReadonlyMap<number, LeftOut>,
+): { title: string | null; heading: Block | null } {
+  const { title, titles, elements } = survey;
+  const goneBy = (index: number): LeftOut | undefined => {
+    let rule: LeftOut | undefined;
+    for (let at = index; at >= 0; at = elements[at]?.parent ?? -1) rule ??= out.get(at);
+    return rule;
+  };
+  const filled = titles
+    .filter(({ text }) => text !== "")
+    .map(({ text, index }) => ({ text, rule: goneBy(index) }));
+  if (title === null || filled.some(({ rule }) => rule === undefined)) return { title, heading: null };
+  // A heading of level 1 outside of the main part is the page's where it says what the title says, or where it is
+  // the only one and no part of a header or menu; else it is the site's.
+  const shown =
+    filled.find(({ text }) => title.toLowerCase().includes(text.toLowerCase())) ??
+    filled.find(({ rule }) => filled.length === 1 && rule === "beside the main content");
+  if (shown !== undefined) return { title, heading: { kind: "heading", level: 0, text: shown.text } };
+  // A text without such a heading is headed by its title; a page of a few words just belongs below it.
+  const headed = sumSubtrees(elements, out).total.prose >= MIN_PROSE;
+  return { title, heading: { kind: headed ? "heading" : "section", level: 0, text: title } };
 }

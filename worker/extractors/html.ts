@@ -5,23 +5,35 @@ import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import { decodeFile } from "./decode-text.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
 import { createHtmlBlocks } from "./html-blocks.ts";
-import { findMainContent } from "./html-main-content.ts";
+import { describeLeftOut } from "./html-left-out.ts";
+import { chooseMainContent } from "./html-main-content.ts";
+import { surveyPage } from "./html-survey.ts";
 
 export async function* readHtml(file: FileToRead): AsyncGenerator<Extracted> {
   const chunks = () => decodeFile(file.path, file.encoding ?? "utf-8");
-  const content = await findMainContent(chunks());
-  const decisions = [...file.decisions, ...content.decisions];
-  yield {
-    kind: "extraction",
-    extraction: { mediaType: file.mediaType, pages: null, title: content.title, decisions },
-  };
-  const cutter = createSegmentCutter(file.maxChars);
-  let blocks: Block[] = [];
-  const reader = createHtmlBlocks(
-    (block) => void blocks.push(block),
-    (element) => content.skips(element.index),
+  const selfClosing = await isXhtml(chunks());
+  const { title, heading, decisions, leaves } = chooseMainContent(
+    await surveyPage(chunks(), { selfClosing }),
   );
+  const said = (left: readonly string[]): Extracted => ({
+    kind: "extraction",
+    extraction: {
+      mediaType: file.mediaType,
+      pages: null,
+      title,
+      decisions: [...file.decisions, ...decisions, ...left],
+    },
+  });
+  yield said([]);
+  const cutter = createSegmentCutter(file.maxChars);
+  let blocks: Block[] = heading === null ? [] : [heading];
+  const reader = createHtmlBlocks((block) => void blocks.push(block), {
+    leaves: (element) => leaves(element.index),
+    selfClosing,
+  });
   const drain = function* (): Generator<Extracted> {
+    // A title alone is no text.
+    if (cutter.count === 0 && blocks.length === 1 && heading !== null) return;
     const ready = blocks;
     blocks = [];
     for (const block of ready) for (const segment of cutter.add(block)) yield { kind: "segment", segment };
@@ -34,4 +46,11 @@ export async function* readHtml(file: FileToRead): AsyncGenerator<Extracted> {
   yield* drain();
   for (const segment of cutter.end()) yield { kind: "segment", segment };
   if (cutter.count === 0) throw new Failure("extract.empty", { facts: { bytes: file.byteSize } });
+  if (reader.leftOut.size > 0) yield said(describeLeftOut(reader.leftOut));
+}
+
+/** Only what begins as XML closes `<script/>` and `<a/>` with their slash. */
+async function isXhtml(chunks: AsyncIterable<string>): Promise<boolean> {
+  for await (const start of chunks) return /^\s*<\?xml\s/.test(start);
+  return false;
 }

@@ -4,7 +4,7 @@
 import { Failure } from "../failure/failure.ts";
 import { readCaptions } from "./captions.ts";
 import { detectType, RTF } from "./detect-type.ts";
-import { DOCX, ODP, ODS, ODT, PPTX, XLSX } from "./detect-zip-type.ts";
+import { DOCX, EPUB, ODP, ODS, ODT, PPTX, XLSX } from "./detect-zip-type.ts";
 import type { Extracted, GivenFile, ReadSegments } from "./extractor.ts";
 import { readMarkdown } from "./markdown.ts";
 import { readPlainText } from "./plain-text.ts";
@@ -25,6 +25,8 @@ const readers: Readonly<Record<string, () => Promise<ReadSegments>>> = {
   "text/plain": async () => readPlainText,
   "text/vtt": async () => readCaptions,
   "application/x-subrip": async () => readCaptions,
+  [EPUB]: async () => (await import("./epub.ts")).readEpub,
+  "message/rfc822": async () => (await import("./eml.ts")).readEml,
   "application/json": async () => (await import("./transcript-json.ts")).readTranscriptJson,
 };
 
