@@ -1,6 +1,8 @@
 // npm run bench -- NAME: measurements that can be repeated; figures come out as a table or, with --json, one
 // line each: {bench, case, contestant, metric, value, unit, ratio_to}.
 import { parseArgs } from "node:util";
+import { benchChunk } from "./chunk.ts";
+import { benchExtract } from "./extract.ts";
 import { benchFair } from "./fair.ts";
 import { benchFaults } from "./faults.ts";
 import type { BenchOptions, Figure, Report } from "./figure.ts";
@@ -11,6 +13,8 @@ import { benchPickup } from "./pickup.ts";
 import { benchQueue } from "./queue.ts";
 
 const benches: Readonly<Record<string, (report: Report, options: BenchOptions) => Promise<void>>> = {
+  chunk: benchChunk,
+  extract: benchExtract,
   fair: benchFair,
   faults: benchFaults,
   horizon: benchHorizon,
@@ -21,6 +25,10 @@ const benches: Readonly<Record<string, (report: Report, options: BenchOptions) =
 };
 
 const usage = `usage: npm run bench -- NAME [--json] [--rounds N] [--jobs N] [--only CONTESTANT]
+  chunk    splitting by tokens beside LangChain's and LlamaIndex's splitters (no database); with
+           RAG_RETRIEVAL_SET (a checkout's general_evaluation_data of chunking_evaluation) recall and precision
+  extract  PDF and DOCX beside unpdf, pdf.js, mammoth, officeparser and pdftotext: speed, memory, and how much
+           of the text comes out (RAG_CORPUS_DIR with MANIFEST.tsv and fidelity.py; no database)
   fair     how long a small tenant waits behind a big one; what caps cost, and whether they hold
   faults   real workers under injected faults, judged; recovery after a death, a standstill, a stop
            (--faults N --seed S --kinds a,b; a Postgres of its own: needs root)

@@ -1,0 +1,163 @@
+// Extraction beside its peers: pages and documents a CPU second, peak memory, and with a corpus's own scorer how much
+// of the text comes out, in order, on its page and under its heading.
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { z } from "zod";
+import { median, medianRatio } from "./contestants/quantiles.ts";
+import { asked, type BenchOptions, type Report } from "./figure.ts";
+import type { ReaderName } from "./readers/open-reader.ts";
+import { installPeers } from "./splitters/peers.ts";
+
+const run = promisify(execFile);
+const child = fileURLToPath(new URL("./readers/reader-process.ts", import.meta.url));
+const MOST_OUTPUT = 1 << 28;
+const ROUNDS = 3;
+const PASSES = 3;
+
+type Contest = {
+  readonly name: string;
+  readonly files: RegExp;
+  readonly unit: "pages" | "documents";
+  readonly readers: readonly ReaderName[];
+};
+
+const contests: readonly Contest[] = [
+  {
+    name: "PDF",
+    files: /\.pdf$/,
+    unit: "pages",
+    readers: ["ours", "unpdf", "pdfjs, naive", "officeparser", "pdftotext"],
+  },
+  { name: "DOCX", files: /\.docx$/, unit: "documents", readers: ["ours", "mammoth", "officeparser"] },
+];
+
+const costOf = z.object({
+  pages: z.number(),
+  documents: z.number(),
+  cpuSeconds: z.number(),
+  wallSeconds: z.number(),
+  peakMb: z.number(),
+});
+type Cost = z.infer<typeof costOf>;
+
+const Scores = z.array(z.object({ kind: z.string(), exp: z.string() }).catchall(z.unknown()));
+
+export async function benchExtract(report: Report, options: BenchOptions): Promise<void> {
+  const corpus = process.env.RAG_CORPUS_DIR;
+  if (corpus === undefined) throw new Error("Set RAG_CORPUS_DIR to a folder of documents with MANIFEST.tsv.");
+  installPeers();
+  const manifest = (await readFile(join(corpus, "MANIFEST.tsv"), "utf8")).split("\n").slice(1);
+  const rows = manifest.map((line) => line.split("\t"));
+  for (const contest of contests) {
+    const named = rows.filter(([name = ""]) => contest.files.test(name));
+    const good = named.filter((row) => row.includes("ok")).map(([name = ""]) => name);
+    await measureCost(contest, corpus, good, report, options);
+    await measureFidelity(
+      contest,
+      corpus,
+      named.map(([name = ""]) => name),
+      report,
+      options,
+    );
+  }
+}
+
+async function measureCost(
+  contest: Contest,
+  folder: string,
+  files: readonly string[],
+  report: Report,
+  options: BenchOptions,
+): Promise<void> {
+  const readers = asked(
+    contest.readers.map((name) => ({ name })),
+    options,
+  );
+  const costs = new Map<string, Cost[]>(readers.map(({ name }) => [name, []]));
+  const rounds = options.rounds ?? ROUNDS;
+  for (let round = 1; round <= rounds; round += 1)
+    for (const { name } of readers) {
+      const cost = await runReader({ reader: name, folder, files, passes: PASSES, atOnce: 1, output: null });
+      costs.get(name)?.push(cost);
+      options.progress(
+        `${contest.name}, round ${round}/${rounds}  ${name}  ${(cost[contest.unit] / cost.wallSeconds).toFixed(1)} ${contest.unit}/s`,
+      );
+    }
+  const rateOf = (name: string, per: "cpuSeconds" | "wallSeconds") =>
+    (costs.get(name) ?? []).map((cost) => cost[contest.unit] / cost[per]);
+  for (const { name } of readers) {
+    const figure = { bench: "extract", case: `${contest.name}, ${files.length} files`, contestant: name };
+    // The CPU time of a program that it only waits for is not a process's own.
+    const per = name === "pdftotext" ? "wallSeconds" : "cpuSeconds";
+    const metric = per === "cpuSeconds" ? "per CPU second" : "per second";
+    report({ ...figure, metric, value: median(rateOf(name, per)), unit: contest.unit });
+    if (name !== "pdftotext")
+      report({
+        ...figure,
+        metric: "peak RSS",
+        value: median((costs.get(name) ?? []).map((cost) => cost.peakMb)),
+        unit: "MB",
+      });
+    if (name !== "ours" && costs.has("ours"))
+      report({
+        ...figure,
+        metric: `ours ${metric}`,
+        value: medianRatio(rateOf("ours", per), rateOf(name, per)),
+        unit: "",
+        ratio_to: name,
+      });
+  }
+}
+
+async function measureFidelity(
+  contest: Contest,
+  corpus: string,
+  files: readonly string[],
+  report: Report,
+  options: BenchOptions,
+): Promise<void> {
+  if (!existsSync(join(corpus, "fidelity.py"))) return;
+  const folder = await mkdtemp(join(tmpdir(), "rag-bench-extract-"));
+  try {
+    for (const { name } of asked(
+      contest.readers.map((name) => ({ name })),
+      options,
+    )) {
+      const output = join(folder, `${name}.jsonl`);
+      await runReader({ reader: name, folder: corpus, files, passes: 1, atOnce: 1, output });
+      const scores = join(folder, `${name}.json`);
+      await run("python3", [join(corpus, "fidelity.py"), output, "--corpus", corpus, "--json", scores]);
+      const kind = contest.name.toLowerCase();
+      const rows = Scores.parse(JSON.parse(await readFile(scores, "utf8"))).filter(
+        (row) => row.kind === kind,
+      );
+      for (const metric of ["recall", "precision", "order", "page", "head"]) {
+        const values = rows
+          .filter((row) => row.exp === "ok")
+          .flatMap((row) => (typeof row[metric] === "number" ? row[metric] : []));
+        if (values.length === 0) continue;
+        const value = values.reduce((sum, one) => sum + one, 0) / values.length;
+        report({
+          bench: "extract",
+          case: `${contest.name}, fidelity`,
+          contestant: name,
+          metric,
+          value,
+          unit: "",
+        });
+      }
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function runReader(order: object): Promise<Cost> {
+  const { stdout } = await run(process.execPath, [child, JSON.stringify(order)], { maxBuffer: MOST_OUTPUT });
+  return costOf.parse(JSON.parse(stdout.trim().split("\n").at(-1) ?? ""));
+}
