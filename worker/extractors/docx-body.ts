@@ -24,6 +24,8 @@ const SKIPPED = new Set(
 );
 const STARTS_WITH_WORD = /^[\p{L}\p{N}]/u;
 const ENDS_WITH_WORD = /[\p{L}\p{N}]$/u;
+/** Boxes nested deeper hand their text to the same host: each level would copy all it holds. */
+const MAX_STORIES = 32;
 const TABLE_PARTS = new Set(["w:tbl", "w:tr", "w:tc"]);
 
 export type DocxContext = {
@@ -121,7 +123,7 @@ export function createBodyReader(context: DocxContext, output: BodyOutput): XmlE
     const host = story();
     const emit = (block: Block): void =>
       host.paragraph === null ? host.folder.put(block) : void host.paragraph.boxes.push(block);
-    stories.push(createStory(false, emit));
+    stories.push(createStory(false, stories.length > MAX_STORIES ? host.emit : emit));
   };
   const closeStory = (): void => {
     if (stories.length === 1) return;

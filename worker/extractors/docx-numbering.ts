@@ -54,7 +54,7 @@ export function createNumberingReader(
     if (level === null) return;
     if (name === "w:start") level.start = startOf(value);
     else if (name === "w:numFmt") level.format = value;
-    else if (name === "w:lvlText") level.text = value;
+    else if (name === "w:lvlText") level.text = value.slice(0, MAX_LABEL_CHARS);
     else if (name === "w:lvlRestart") level.restart = Number(value);
     else if (name === "w:isLgl") level.digits = on;
     else if (name === "w:pStyle") level.style = value;

@@ -2,6 +2,7 @@
 import type { Block } from "./cut-segments.ts";
 import type { DocxNumbering } from "./docx-numbering.ts";
 import type { DocxStyles } from "./docx-styles.ts";
+import { tidyText } from "./tidy-text.ts";
 
 export type Paragraph = {
   text: string[];
@@ -46,7 +47,7 @@ export function blockOfParagraph(
 ): Block | null {
   // An empty paragraph of a list has a number too.
   const label = labelOf(paragraph, styles, numbering);
-  const text = tidy(paragraph.text.join(""));
+  const text = tidyText(paragraph.text.join(""));
   if (text === "") return null;
   const level = headingLevel(paragraph, styles);
   if (level !== null) {
@@ -60,15 +61,6 @@ export function blockOfParagraph(
   if (label !== null) return { kind: "line", text: label === "" ? text : `${label} ${text}` };
   const item = paragraph.styleId !== null && paragraph.numId !== "0" && styles.isListItem(paragraph.styleId);
   return item ? { kind: "line", text: `- ${text}` } : { kind: "paragraph", text };
-}
-
-/** White space as a reader sees it; hyphens that only say where a word may be cut are taken out of it. */
-function tidy(text: string): string {
-  return text
-    .replace(/\u00ad/g, "")
-    .replace(/[^\S\n]+/g, " ")
-    .replace(/ ?\n ?/g, "\n")
-    .trim();
 }
 
 function headingLevel(paragraph: Paragraph, styles: DocxStyles): number | null {

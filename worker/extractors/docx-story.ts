@@ -7,6 +7,8 @@ import { createTableFolder, type TableFolder } from "./fold-tables.ts";
 export type Story = {
   /** Not a text box. */
   readonly main: boolean;
+  /** Where its blocks go. */
+  readonly emit: (block: Block) => void;
   readonly folder: TableFolder;
   readonly fields: DocxFields;
   paragraph: Paragraph | null;
@@ -27,6 +29,7 @@ export type Story = {
 export function createStory(main: boolean, emit: (block: Block) => void): Story {
   return {
     main,
+    emit,
     folder: createTableFolder(emit),
     fields: createFields(),
     paragraph: null,

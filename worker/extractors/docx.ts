@@ -48,6 +48,7 @@ async function* readPackage(zip: ZipArchive, file: FileToRead): AsyncGenerator<E
     { ...context, pages },
     { block: (block) => void items.push(block), part: (id) => void items.push({ kind: "part", id }) },
   );
+  const partsById = new Map(related.map(({ id, part }) => [id, part]));
   let unread = 0;
   const drain = async function* (): AsyncGenerator<Extracted> {
     const ready = items;
@@ -57,7 +58,7 @@ async function* readPackage(zip: ZipArchive, file: FileToRead): AsyncGenerator<E
         for (const segment of cutter.add(item)) yield { kind: "segment", segment };
         continue;
       }
-      const part = related.find(({ id }) => id === item.id)?.part;
+      const part = partsById.get(item.id);
       if (part === undefined || !zip.has(part)) continue;
       if (!isReadableChunk(part)) unread += 1;
       for await (const block of readEmbedded(zip, part))

@@ -10,6 +10,9 @@ const MAX_CELL_CHARS = 2_000;
 const MAX_CELL_BLOCKS = 12;
 /** Cells that a merged one stands for are counted up to here: the number is the file's word alone. */
 const MAX_SPAN = 256;
+const MAX_PADDED_CELLS = 4_096;
+/** Tables nested deeper are text of the cell they stand in: each level hands all it holds to the one above. */
+const MAX_DEPTH = 32;
 
 type Row = { readonly cells: Block[][]; spanned: number };
 type Table = { row: Row | null; hasRows: boolean };
@@ -28,6 +31,7 @@ export type TableFolder = {
 
 export function createTableFolder(emit: (block: Block) => void): TableFolder {
   const tables: Table[] = [];
+  let tooDeep = 0;
   const put = (block: Block): void => {
     const row = tables.findLast((table) => table.row !== null)?.row ?? null;
     if (row === null) {
@@ -38,6 +42,7 @@ export function createTableFolder(emit: (block: Block) => void): TableFolder {
     row.cells[row.cells.length - 1 - row.spanned]?.push(block);
   };
   const closeRow = (): void => {
+    if (tooDeep > 0) return;
     const table = tables.at(-1);
     if (table === undefined || table.row === null) return;
     const { cells } = table.row;
@@ -51,21 +56,27 @@ export function createTableFolder(emit: (block: Block) => void): TableFolder {
     closeRow,
     openTable() {
       if (tables.length === 0) emit({ kind: "gap" });
-      tables.push({ row: null, hasRows: false });
+      if (tables.length >= MAX_DEPTH) tooDeep += 1;
+      else tables.push({ row: null, hasRows: false });
     },
     closeTable() {
+      if (tooDeep > 0) {
+        tooDeep -= 1;
+        return;
+      }
       closeRow();
       tables.pop();
       if (tables.length === 0) emit({ kind: "gap" });
     },
     openRow() {
+      if (tooDeep > 0) return;
       closeRow();
       const table = tables.at(-1);
       if (table !== undefined) table.row = { cells: [], spanned: 0 };
     },
     openCell() {
       const table = tables.at(-1);
-      if (table === undefined) return;
+      if (table === undefined || tooDeep > 0) return;
       // A cell outside of a row opens one: HTML leaves the row's tag out.
       table.row ??= { cells: [], spanned: 0 };
       table.row.cells.push([]);
@@ -73,7 +84,7 @@ export function createTableFolder(emit: (block: Block) => void): TableFolder {
     },
     spanCell(columns) {
       const row = tables.at(-1)?.row;
-      if (row == null || row.cells.length === 0) return;
+      if (row == null || row.cells.length === 0 || row.cells.length > MAX_PADDED_CELLS || tooDeep > 0) return;
       const more = Math.min(columns - 1, MAX_SPAN) - row.spanned;
       for (let at = 0; at < more; at += 1) row.cells.push([]);
       row.spanned += Math.max(0, more);

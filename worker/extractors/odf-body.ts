@@ -6,6 +6,7 @@ import type { Block } from "./cut-segments.ts";
 import { createTableFolder, type TableFolder } from "./fold-tables.ts";
 import { createNumbering, type Numbering, type OdfStyles, OUTLINE } from "./odf-styles.ts";
 import type { XmlAttributes, XmlEvents } from "./office-xml.ts";
+import { tidyText } from "./tidy-text.ts";
 
 const SKIPPED = new Set(
   (
@@ -16,6 +17,9 @@ const SKIPPED = new Set(
 /** What the layout draws on every slide, or a picture of the slide among its notes. */
 const RUNNING = new Set(["date-time", "footer", "header", "page-number", "page"]);
 
+/** Frames nested deeper hand their text to the same host: each level would copy all it holds. */
+const MAX_STORIES = 32;
+
 type Paragraph = { text: string[]; level: number | null; label: string | null; aside: Block[] };
 type List = {
   readonly style: string | null;
@@ -24,6 +28,7 @@ type List = {
 /** A line of text of its own: the body, a frame, a note. `depth`: the element that ends it. */
 type Story = {
   readonly depth: number;
+  readonly emit: (block: Block) => void;
   readonly folder: TableFolder;
   readonly lists: List[];
   readonly numbering: Numbering;
@@ -90,11 +95,9 @@ export function createOdfBody(styles: OdfStyles, maxChars: number, emit: (block:
   const openStory = (): void => {
     const host = story();
     const { paragraph } = host;
-    stories.push(
-      createStory(depth, (block) =>
-        paragraph === null ? host.folder.put(block) : void paragraph.aside.push(block),
-      ),
-    );
+    const own = (block: Block): void =>
+      paragraph === null ? host.folder.put(block) : void paragraph.aside.push(block);
+    stories.push(createStory(depth, stories.length > MAX_STORIES ? host.emit : own));
   };
   const openTablePart = (name: string, attributes: XmlAttributes): void => {
     const own = story();
@@ -205,6 +208,7 @@ export function createOdfBody(styles: OdfStyles, maxChars: number, emit: (block:
 function createStory(depth: number, emit: (block: Block) => void): Story {
   return {
     depth,
+    emit,
     folder: createTableFolder(emit),
     lists: [],
     lastList: null,
@@ -222,12 +226,7 @@ function levelOf(attributes: XmlAttributes): number {
 }
 
 function blockOf({ text, level, label }: Paragraph, listed: boolean): Block | null {
-  const written = text
-    .join("")
-    .replace(/\u00ad/g, "")
-    .replace(/[^\S\n]+/g, " ")
-    .replace(/ ?\n ?/g, "\n")
-    .trim();
+  const written = tidyText(text.join(""));
   if (written === "") return null;
   const marked = label === null || label === "" ? written : `${label} ${written}`;
   if (level !== null)

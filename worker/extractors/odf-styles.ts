@@ -19,6 +19,8 @@ export type ListStyle = ReadonlyMap<number, ListLevel>;
 export const OUTLINE = "\0outline";
 const MAX_ANCESTORS = 20;
 const MAX_LEVEL = 10;
+/** A file may call a chapter a sign; it is repeated with each item. */
+const MAX_SIGN_CHARS = 40;
 
 export type OdfStyles = {
   open(name: string, attributes: XmlAttributes): void;
@@ -86,8 +88,8 @@ function listLevel(name: string, attributes: XmlAttributes): ListLevel {
   const start = Number(attributes["text:start-value"] ?? 1);
   return {
     format: /-(bullet|image)$/.test(name) ? null : (attributes["style:num-format"] ?? ""),
-    prefix: attributes["style:num-prefix"] ?? "",
-    suffix: attributes["style:num-suffix"] ?? "",
+    prefix: (attributes["style:num-prefix"] ?? "").slice(0, MAX_SIGN_CHARS),
+    suffix: (attributes["style:num-suffix"] ?? "").slice(0, MAX_SIGN_CHARS),
     start: Number.isInteger(start) && start >= 0 ? start : 1,
     shown: Number(attributes["text:display-levels"] ?? 1),
   };

@@ -3,6 +3,7 @@
 import { type NumberStyle, numberLabel } from "./number-labels.ts";
 import { createMathWriter } from "./office-math.ts";
 import type { XmlAttributes, XmlEvents } from "./office-xml.ts";
+import { tidyText } from "./tidy-text.ts";
 
 export type TextParagraph = {
   readonly text: string;
@@ -23,7 +24,7 @@ export function createTextBodyReader(emit: (paragraph: TextParagraph) => void): 
   let inFallback = 0;
 
   const finish = (): void => {
-    const written = tidy(text ?? []);
+    const written = tidyText((text ?? []).join(""));
     text = null;
     const own = numbered === null ? label : nextNumber(counters, level, numbered);
     counters.length = Math.min(counters.length, numbered === null ? level : level + 1);
@@ -62,16 +63,6 @@ export function createTextBodyReader(emit: (paragraph: TextParagraph) => void): 
       else if (name === "a:txBody" || name === "p:txBody") counters.length = 0;
     },
   };
-}
-
-function tidy(parts: readonly string[]): string {
-  return parts
-    .join("")
-    .replace(/\u00ad/g, "")
-    .replace(/\v/g, "\n")
-    .replace(/[^\S\n]+/g, " ")
-    .replace(/ ?\n ?/g, "\n")
-    .trim();
 }
 
 function levelOf(value: string | undefined): number {

@@ -6,8 +6,11 @@ import { createTableFolder } from "./fold-tables.ts";
 import { chooseDestination, createGroup, type Group } from "./rtf-groups.ts";
 import { createRtfTables, outlineLevel } from "./rtf-tables.ts";
 import type { RtfTokens } from "./rtf-tokens.ts";
+import { tidyText } from "./tidy-text.ts";
 
 const MAX_DEPTH = 10_000;
+/** Boxes nested deeper hand their text to the same host: each level would copy all it holds. */
+const MAX_STORIES = 32;
 const CHARACTERS: Readonly<Record<string, string>> = {
   tab: "\t",
   line: "\n",
@@ -79,7 +82,7 @@ export function createRtfReader(maxChars: number, emit: (block: Block) => void):
     own.paragraph = emptyParagraph();
     const level = properties.outline ?? tables.headingLevel(properties.style);
     const block = blockOf(paragraph, stories.length > 1 ? null : level);
-    const host = stories.at(-2);
+    const host = stories.length === 1 ? undefined : stories[Math.min(stories.length - 2, MAX_STORIES)];
     if (host !== undefined) {
       if (block !== null) host.paragraph.aside.push(block);
       for (const each of paragraph.aside) host.paragraph.aside.push(each);
@@ -220,16 +223,9 @@ function emptyParagraph(): Paragraph {
 }
 
 function blockOf({ text, label }: Paragraph, level: number | null): Block | null {
-  const tidy = (parts: readonly string[]): string =>
-    parts
-      .join("")
-      .replace(/\u00ad/g, "")
-      .replace(/[^\S\n]+/g, " ")
-      .replace(/ ?\n ?/g, "\n")
-      .trim();
-  const written = tidy(text);
+  const written = tidyText(text.join(""));
   if (written === "") return null;
-  const drawn = tidy(label);
+  const drawn = tidyText(label.join(""));
   // Bullets are drawn in fonts of symbols.
   const mark = drawn === "" || /[\p{L}\p{N}]/u.test(drawn) ? drawn : "-";
   if (level !== null)

@@ -13,6 +13,9 @@ export function createWorkbookReader(
   related: readonly Relationship[],
 ): XmlEvents & { readonly workbook: Workbook } {
   const sheets: Sheet[] = [];
+  // Sheets of one chart or one dialog hold no cells.
+  const cells = related.filter(({ kind }) => kind === "worksheet");
+  const parts = new Map(cells.map(({ id, part }) => [id, part]));
   let hidden = 0;
   let since1904 = false;
   return {
@@ -22,11 +25,10 @@ export function createWorkbookReader(
     open(name, attributes) {
       if (name === "x:workbookPr") since1904 = /^(1|true)$/.test(attributes.date1904 ?? "");
       if (name !== "x:sheet") return;
-      // Sheets of one chart or one dialog hold no cells.
-      const found = related.find(({ id, kind }) => id === attributes["r:id"] && kind === "worksheet");
-      if (found === undefined) return;
+      const part = parts.get(attributes["r:id"] ?? "");
+      if (part === undefined) return;
       if (/^(hidden|veryHidden)$/.test(attributes.state ?? "")) hidden += 1;
-      else sheets.push({ name: attributes.name ?? "", part: found.part });
+      else sheets.push({ name: attributes.name ?? "", part });
     },
     close() {},
     text() {},
