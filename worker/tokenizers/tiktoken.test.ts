@@ -56,6 +56,31 @@ describe.each(["cl100k_base", "o200k_base"] as const)("%s", (name) => {
     expect(count).toBeGreaterThan(1);
   });
 
+  test("a text longer than the window that is looked at counts as by js-tiktoken", () => {
+    const words = [
+      "Don't",
+      " we'll",
+      "  \n\n",
+      " über",
+      " ABCdef",
+      "1234567",
+      " -- ",
+      "日本語",
+      " the quick",
+      "\t",
+      "👍🏽",
+    ];
+    let text = "";
+    for (let at = 0; text.length < 200_000; at++) text += words[(at * 7 + (at >> 3)) % words.length] ?? "";
+    // Borders of the window fall at other places in each.
+    for (const from of [0, 1, 2, 3, 5])
+      expect(ours.count(text.slice(from).toWellFormed())).toBe(expected(text.slice(from).toWellFormed()));
+  });
+
+  test("a run of two million letters without a space is counted: the regular expression alone would overflow", () => {
+    expect(ours.count("漢字".repeat(1_000_000))).toBeGreaterThan(1_000_000);
+  });
+
   // js-tiktoken would need hours for these; what fails here is the test run's own time limit.
   test.each([
     ["a"],

@@ -6,6 +6,8 @@ import { z } from "zod";
 import type { TakePiece, Tokenizer } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
 import { countMerged, type Ranks } from "./byte-pairs.ts";
+import { PieceView } from "./piece-view.ts";
+import { endOfPlainWord, PlainWords, UNKNOWN_WORD } from "./plain-words.ts";
 
 export type TiktokenName = "cl100k_base" | "o200k_base";
 
@@ -40,17 +42,15 @@ export function openTiktoken(name: TiktokenName): Tokenizer {
   const scan = (text: string, from: number, take: TakePiece): void => {
     encoding ??= readEncoding(name);
     const { pieces, ranks } = encoding;
+    const view = new PieceView(text);
     for (let at = from, end = from; at < text.length; at = end) {
       end = endOfPlainWord(text, at);
-      let tokens = end < 0 ? UNKNOWN : plainWords.tokensOf(text, at, end);
-      if (end < 0) {
-        pieces.lastIndex = at;
-        end = at + (pieces.exec(text)?.[0].length ?? 1);
-        tokens = countPiece(text.slice(at, end), ranks);
-      } else if (tokens === UNKNOWN) {
+      let tokens = end < 0 ? UNKNOWN_WORD : plainWords.tokensOf(text, at, end);
+      if (tokens === UNKNOWN_WORD) {
+        if (end < 0) end = view.endOfPiece(at, pieces);
         const piece = text.slice(at, end);
         tokens = countPiece(piece, ranks);
-        plainWords.keep(piece, tokens);
+        if (end - at <= LONGEST_CACHED) plainWords.keep(piece, tokens);
       }
       if (take(end, tokens)) return;
     }
@@ -69,55 +69,6 @@ export function openTiktoken(name: TiktokenName): Tokenizer {
     scan,
   };
 }
-
-const UNKNOWN = -1;
-const SLOTS = 1 << 15;
-
-/** Tokens of small words, found where they stand: a Map wants each word cut out and hashed first. */
-class PlainWords {
-  readonly #words: string[] = Array<string>(SLOTS).fill("");
-  readonly #tokens = new Int32Array(SLOTS);
-
-  tokensOf(text: string, from: number, end: number): number {
-    const slot = slotOf(text, from, end);
-    const word = this.#words[slot] ?? "";
-    return word.length === end - from && text.startsWith(word, from)
-      ? (this.#tokens[slot] ?? UNKNOWN)
-      : UNKNOWN;
-  }
-
-  /** Takes the place of another word of the same slot. */
-  keep(word: string, tokens: number): void {
-    if (word.length > LONGEST_CACHED) return;
-    const slot = slotOf(word, 0, word.length);
-    this.#words[slot] = word;
-    this.#tokens[slot] = tokens;
-  }
-}
-
-function slotOf(text: string, from: number, end: number): number {
-  let hash = 0;
-  for (let at = from; at < end; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;
-  return (hash ^ (hash >>> 15)) & (SLOTS - 1);
-}
-
-const SPACE = 32;
-const APOSTROPHE = 39;
-
-/**
- * The end of a small ASCII word and the space before it, which is a piece in every encoding here: it spares three
- * quarters of the pieces of English the regular expression. -1 where the text is anything else.
- */
-function endOfPlainWord(text: string, from: number): number {
-  const first = text.charCodeAt(from) === SPACE ? from + 1 : from;
-  let end = first;
-  while (isSmallLetter(text.charCodeAt(end))) end++;
-  if (end === first || end === text.length) return end === first ? -1 : end;
-  const next = text.charCodeAt(end);
-  return next < 128 && next !== APOSTROPHE && !isSmallLetter(next | 32) ? end : -1;
-}
-
-const isSmallLetter = (code: number): boolean => code >= 97 && code <= 122;
 
 function readEncoding(name: TiktokenName): Encoding {
   try {
