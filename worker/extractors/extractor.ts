@@ -50,7 +50,7 @@ export type GivenFile = {
 /** A file whose type is decided. */
 export type FileToRead = GivenFile & {
   readonly mediaType: string;
-  /** How its text is to be decoded; null for PDF and DOCX. */
+  /** How its text is to be decoded; null for PDF, DOCX and EPUB. */
   readonly encoding: string | null;
   /** What was decided on the way here. */
   readonly decisions: readonly string[];
@@ -60,4 +60,4 @@ export type FileToRead = GivenFile & {
 export type ReadSegments = (file: FileToRead) => AsyncIterable<Extracted>;
 
 /** Raised whenever the same bytes may give other segments: part of a generation's plan. */
-export const EXTRACTION_VERSION = 1;
+export const EXTRACTION_VERSION = 2;
