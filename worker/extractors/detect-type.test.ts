@@ -1,6 +1,7 @@
 import { strToU8, zipSync } from "fflate";
 import { expect, test } from "vitest";
 import { makeDocx, paragraph } from "./testing/make-docx.ts";
+import { makeEpub } from "./testing/make-epub.ts";
 import { makePdf } from "./testing/make-pdf.ts";
 import { failureOf, readBytes } from "./testing/read-bytes.ts";
 
@@ -20,6 +21,13 @@ test.each([
     makeDocx({ body: paragraph("Hello") }),
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
   ],
+  [
+    "an EPUB named .zip",
+    "a.zip",
+    makeEpub({ chapters: { "1.xhtml": "<p>Hello</p>" } }),
+    "application/epub+zip",
+  ],
+  ["a mail", "a.eml", "From: a@example.org\nSubject: Hello\n\nHello\n", "message/rfc822"],
   ["HTML named .txt", "a.txt", "<!-- x --><!DOCTYPE html><p>Hello", "text/html"],
   ["an HTML fragment named .html", "a.html", "<p>Hello</p>", "text/html"],
   ["Markdown that begins with a tag", "a.md", "<h1>Hello</h1>\n\ntext", "text/markdown"],

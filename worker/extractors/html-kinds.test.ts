@@ -172,3 +172,13 @@ test("a list of links that is the page is kept", async () => {
 
   expectAll(text, ["Entry 0", "Entry 39"]);
 });
+
+test("one long cell does not cost a table its other rows, nor a long part the short ones beside it", async () => {
+  const table = await read(
+    `<table><tr><td>Size<td>40 rooms</tr><tr><td>About<td>${SENTENCES.join(" ").repeat(3)}</tr></table>`,
+  );
+  const parts = await read(`<div>Short opening.</div><div>${PROSE}</div><div>Ring 555-0100.</div>`);
+
+  expectAll(table.text, ["Size | 40 rooms", "About"]);
+  expectAll(parts.text, ["Short opening.", ...SENTENCES, "Ring 555-0100."]);
+});

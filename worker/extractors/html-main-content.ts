@@ -17,6 +17,8 @@ const VETO_INK_SHARE = { sure: 0.9, named: 0.75, perhaps: 0.4 } as const;
 const PERHAPS_PROSE = 150;
 /** The main part is the deepest element with this share of what the page says. */
 const MAIN_SHARE = 0.9;
+const TABLE_PART = /^(table|tbody|tr|td)$/;
+const LAYOUT_PARAGRAPHS = 3;
 /** `<main>` is believed from this share on. */
 const SAID_MAIN_SHARE = 0.6;
 /** Beside the main part this much prose is kept: a paragraph, not a teaser. */
@@ -40,9 +42,7 @@ const MENU_LINKS = 4;
 /** Ink of its links on average: entries of menus are words, entries of a list in a text are titles and sentences. */
 const MENU_ENTRY = 40;
 const MENU_TAGS = new Set("div ul ol dl section table td p span form center aside".split(" "));
-const CONTAINERS = new Set(
-  "body div section article main td center form blockquote font table tr tbody".split(" "),
-);
+const CONTAINERS = new Set("body div section article main td center form font table tr tbody".split(" "));
 
 /** Why an element's text is left out. */
 export type LeftOut = Rule | "menu" | "beside the main content";
@@ -116,14 +116,16 @@ function* standing(
 ): Generator<readonly [number, Surveyed]> {
   const gone = new Uint8Array(elements.length);
   for (const [index, element] of elements.entries()) {
-    if (gone[element.parent] !== 1 && !out.has(index)) yield [index, element];
-    if (gone[element.parent] === 1 || out.has(index)) gone[index] = 1;
+    const below = gone[element.parent] === 1;
+    if (!below && !out.has(index)) yield [index, element];
+    if (below || out.has(index)) gone[index] = 1;
   }
 }
 
 /** The deepest container with nearly all that the page says; null where that is the whole page. */
 function findMain(elements: readonly Surveyed[], out: ReadonlyMap<number, LeftOut>): number | null {
-  const said = worth(sumSubtrees(elements, out));
+  const sums = sumSubtrees(elements, out);
+  const said = worth(sums);
   if (said.total === 0) return null;
   let { total } = said;
   let found = -1;
@@ -136,6 +138,8 @@ function findMain(elements: readonly Surveyed[], out: ReadonlyMap<number, LeftOu
     if (index < found || said.of(index) < total * MAIN_SHARE) continue;
     // What is kept against its own sign is not what the rest is measured by.
     if (sign !== null) break;
+    // One long cell does not make a table a layout.
+    if (TABLE_PART.test(name) && (sums.paragraphs[index] ?? 0) < LAYOUT_PARAGRAPHS) break;
     if (CONTAINERS.has(name)) found = index;
   }
   return found < 0 || elements[found]?.name === "body" ? null : found;
@@ -152,7 +156,8 @@ function leaveBeside(main: number, elements: readonly Surveyed[], out: Map<numbe
       talks.add(parent);
   for (const [index, { parent, name }] of elements.entries()) {
     if (!path.has(parent) || path.has(index) || index === main || out.has(index)) continue;
-    if ((sums.prose[index] ?? 0) > BESIDE_PROSE) continue;
+    // Few words without a link are a line of the text as often as not; what stands around a text leads elsewhere.
+    if ((sums.prose[index] ?? 0) > BESIDE_PROSE || sums.links[index] === 0) continue;
     if (talks.has(parent) && /^(h[1-6]|p|pre|blockquote|table)$/.test(name)) continue;
     out.set(index, "beside the main content");
   }

@@ -9,28 +9,34 @@ type Measures = {
   readonly prose: number;
 };
 
+const KEYS = ["ink", "linkInk", "links", "prose", "paragraphs"] as const;
+
 /** Each by element index; an element that is left out keeps its own sums and adds nothing to those above. */
 export type Sums = {
   readonly ink: Int32Array;
   readonly linkInk: Int32Array;
   readonly links: Int32Array;
   readonly prose: Int32Array;
+  readonly paragraphs: Int32Array;
   readonly total: Measures;
 };
 
 export function sumSubtrees(elements: readonly Surveyed[], out: ReadonlyMap<number, unknown>): Sums {
   const make = (): Int32Array => new Int32Array(elements.length);
-  const sums = { ink: make(), linkInk: make(), links: make(), prose: make() };
-  const total = { ink: 0, linkInk: 0, links: 0, prose: 0 };
+  const sums = { ink: make(), linkInk: make(), links: make(), prose: make(), paragraphs: make() };
+  const total = { ink: 0, linkInk: 0, links: 0, prose: 0, paragraphs: 0 };
   for (let at = elements.length - 1; at >= 0; at -= 1) {
     const element = elements[at];
     if (element === undefined) continue;
-    for (const key of ["ink", "linkInk", "links", "prose"] as const) {
-      const all = (sums[key][at] ?? 0) + element[key];
-      sums[key][at] = all;
-      if (out.has(at)) continue;
-      if (element.parent < 0) total[key] += all;
-      else sums[key][element.parent] = (sums[key][element.parent] ?? 0) + all;
+    const { parent } = element;
+    const adds = !out.has(at);
+    for (const key of KEYS) {
+      const column = sums[key];
+      const all = (column[at] ?? 0) + element[key];
+      column[at] = all;
+      if (!adds) continue;
+      if (parent < 0) total[key] += all;
+      else column[parent] = (column[parent] ?? 0) + all;
     }
   }
   return { ...sums, total };

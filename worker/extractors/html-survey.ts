@@ -27,6 +27,8 @@ export type Surveyed = {
   readonly links: number;
   /** Ink of whole sentences outside of links, here and in inline elements below: what would be lost without it. */
   prose: number;
+  /** In how many paragraphs that is. */
+  paragraphs: number;
 };
 
 export type PageSurvey = {
@@ -66,8 +68,10 @@ function createSurvey(selfClosing: boolean) {
   let formulas = false;
 
   const endRun = (owner: Surveyed | undefined): void => {
-    if (owner !== undefined && run.weight >= PROSE_INK && run.linkInk * 2 < run.ink)
+    if (owner !== undefined && run.weight >= PROSE_INK && run.linkInk * 2 < run.ink) {
       owner.prose += run.ink - run.linkInk;
+      owner.paragraphs += 1;
+    }
     run.ink = 0;
     run.weight = 0;
     run.linkInk = 0;
@@ -98,6 +102,7 @@ function createSurvey(selfClosing: boolean) {
         linkInk: 0,
         links: name === "a" ? 1 : 0,
         prose: 0,
+        paragraphs: 0,
       });
       if (name !== "h1" || titles.length >= MAX_TITLES) return;
       titles.push({ index, text: "" });

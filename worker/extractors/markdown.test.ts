@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { cutMarkdown, MAX_PARAGRAPH } from "./markdown-pieces.ts";
 import { failureOf, readBytes } from "./testing/read-bytes.ts";
 
 const read = (source: string) => readBytes("a.md", source);
@@ -79,3 +80,65 @@ test("nesting beyond reason loses no text", async () => {
 test("front matter alone is empty", async () => {
   expect(await failureOf(read("---\ntitle: x\n---\n"))).toBe("extract.empty");
 });
+
+test("a title that YAML folds over lines is one title, and front matter that is no YAML still gives its line", async () => {
+  const folded = await read("---\ntitle: >-\n  A title\n  in two lines\ntags: [a]\n---\ntext\n");
+  const broken = await read("---\ntitle: What: a title\n  - [x\n---\ntext\n");
+
+  expect([folded.extraction.title, broken.extraction.title]).toEqual([
+    "A title in two lines",
+    "What: a title",
+  ]);
+});
+
+test("a sign in a code fence is no title", async () => {
+  const { extraction } = await read("Words.\n\n```sh\n# comment\n```\n");
+
+  expect(extraction.title).toBeNull();
+});
+
+test("imports, exports, comments and components of MDX are no text, and are counted", async () => {
+  const source =
+    "---\ntitle: x\n---\nimport Tabs from '@theme/Tabs';\nimport {\n  A,\n} from './a';\nexport const meta = {\n  a: 1,\n};\n\n# Hi <Badge text=\"new\" /> there {#hi}\n\n<Tabs>\n\nInside.\n\n</Tabs>\n\n{/* note */}\n\n```js\nimport x from 'y';\n```\n";
+
+  const { text, segments, extraction } = await readBytes("a.mdx", source);
+
+  expect(text).toBe("Hi there\n\nInside.\n\nimport x from 'y';\n");
+  expect(segments[0]?.section).toBe("Hi there");
+  expect(extraction.decisions.join()).toMatch(/left out: imports and exports \(\d+ characters\)/);
+});
+
+test("a sentence that begins with the word import is text", async () => {
+  const { text } = await read("import duties rose from 'low' to high.\n\nexport const prices fell.\n");
+
+  expect(text).toBe("import duties rose from 'low' to high.\n\nexport const prices fell.\n");
+});
+
+test("task lists, alerts, footnotes, numbered lists and setext headings keep their words", async () => {
+  const { text, segments } = await read(
+    "> [!NOTE]\n> Careful.\n\n- [x] done\n\n3. three\n4. four\n\nTerm[^1] and ~~old~~.\n\n[^1]: A foot.\n\nSub\n---\n\nEnd\n",
+  );
+
+  expect(text).toBe(
+    "[!NOTE] Careful.\n\n- [x] done\n3. three\n4. four\n\nTerm[^1] and old.\n\n[^1]: A foot.\n\nSub\n\nEnd\n",
+  );
+  expect(segments.at(-1)?.section).toBe("Sub");
+});
+
+test("no paragraph that the renderer gets is longer than it can look through, and no text is lost by that", async () => {
+  for (const unit of ["[", "![x", "**a*", "~~a", "_a", "word "]) {
+    const source = unit.repeat(Math.ceil(300_000 / unit.length));
+    const pieces: string[] = [];
+    for await (const piece of cutMarkdown(linesOf(source))) pieces.push(piece.text);
+
+    const longest = Math.max(
+      ...pieces.flatMap((piece) => piece.split(/\n\s*\n/)).map((part) => part.replaceAll("\\[", "[").length),
+    );
+    expect(longest).toBeLessThanOrEqual(MAX_PARAGRAPH);
+    expect(pieces.join("").replaceAll("\\[", "[")).toBe(source);
+  }
+});
+
+async function* linesOf(text: string): AsyncGenerator<string> {
+  yield* text.split("\n");
+}

@@ -4,8 +4,13 @@ import createMarkdownIt, { type MarkdownIt } from "markdown-it";
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import { decodeFile, readLines } from "./decode-text.ts";
-import type { Extracted, FileToRead } from "./extractor.ts";
+import type { Extracted, Extraction, FileToRead } from "./extractor.ts";
+import { titleOf } from "./front-matter.ts";
 import { createHtmlBlocks } from "./html-blocks.ts";
+import { countInk } from "./html-elements.ts";
+import { describeLeftOut } from "./html-left-out.ts";
+import { hiddenRule } from "./html-signs.ts";
+import { leaveComponents } from "./markdown-components.ts";
 import { cutMarkdown } from "./markdown-pieces.ts";
 
 /** Deeper nesting than the renderer takes would vanish; cutMarkdown keeps sources below this. */
@@ -13,37 +18,59 @@ const MAX_NESTING = 400;
 
 export async function* readMarkdown(file: FileToRead): AsyncGenerator<Extracted> {
   const lines = () => readLines(decodeFile(file.path, file.encoding ?? "utf-8"));
+  const leftOut = new Map<string, number>();
+  const leave = (rule: string, chars: number): void =>
+    void leftOut.set(rule, (leftOut.get(rule) ?? 0) + chars);
   const environment = {};
   const renderer = createRenderer();
   renderer.render(await linkDefinitions(lines()), environment);
   const cutter = createSegmentCutter(file.maxChars);
-  let first = true;
-  for await (const piece of cutMarkdown(lines())) {
-    if (first) yield { kind: "extraction", extraction: extractionOf(file, piece.frontMatter, piece.text) };
-    first = false;
-    for (const block of blocksOf(renderer.render(piece.text, environment)))
-      for (const segment of cutter.add(block)) yield { kind: "segment", segment };
+  const isMdx = /\.mdx$/i.test(file.name);
+  let said: Extraction | null = null;
+  const kept = leaveComponents(lines(), isMdx, (line) => leave("imports and exports", countInk(line)));
+  for await (const piece of cutMarkdown(kept)) {
+    const blocks = blocksOf(renderer.render(piece.text, environment), leave);
+    if (said === null) {
+      said = extractionOf(file, piece.frontMatter, blocks);
+      yield { kind: "extraction", extraction: said };
+    }
+    for (const block of blocks) for (const segment of cutter.add(block)) yield { kind: "segment", segment };
   }
   for (const segment of cutter.end()) yield { kind: "segment", segment };
   if (cutter.count === 0) throw new Failure("extract.empty", { facts: { bytes: file.byteSize } });
+  if (said === null || leftOut.size === 0) return;
+  const decisions = [...said.decisions, ...describeLeftOut(leftOut)];
+  yield { kind: "extraction", extraction: { ...said, decisions } };
 }
 
-function extractionOf(file: FileToRead, frontMatter: readonly string[], text: string) {
-  const named = frontMatter.map((line) => /^title\s*[:=]\s*(.+)$/i.exec(line)?.[1]).find((found) => found);
-  const title =
-    named?.replace(/^(["'])(.*)\1\s*$/, "$2") ?? /^#[ \t]+(.+?)[ \t]*#*$/m.exec(text)?.[1] ?? null;
+function extractionOf(
+  file: FileToRead,
+  frontMatter: readonly string[],
+  blocks: readonly Block[],
+): Extraction {
+  const first = blocks.find((block) => block.kind === "heading");
+  const title = titleOf(frontMatter) ?? (first?.level === 1 ? first.text : null);
   const left = frontMatter.length > 0 ? [`front matter left out (${frontMatter.length} lines)`] : [];
-  const decisions = [...file.decisions, ...left];
-  return { mediaType: file.mediaType, pages: null, title, decisions };
+  return { mediaType: file.mediaType, pages: null, title, decisions: [...file.decisions, ...left] };
 }
 
-function blocksOf(html: string): Block[] {
+function blocksOf(html: string, leave: (rule: string, chars: number) => void): Block[] {
   const blocks: Block[] = [];
-  const reader = createHtmlBlocks((block) => void blocks.push(block));
+  const put = (block: Block): void => {
+    // `## Title {#anchor .class}`: Pandoc, kramdown and Docusaurus name headings so.
+    const anchor = block.kind === "heading" ? (ANCHOR.exec(block.text)?.[0] ?? "") : "";
+    if (anchor === "" || block.kind !== "heading") return void blocks.push(block);
+    leave("heading anchors", countInk(anchor));
+    blocks.push({ ...block, text: block.text.slice(0, -anchor.length) });
+  };
+  const reader = createHtmlBlocks(put, { leaves: hiddenRule });
   reader.write(html);
   reader.end();
+  for (const [rule, chars] of reader.leftOut) leave(rule, chars);
   return blocks;
 }
+
+const ANCHOR = /\s*\{[#.][^{}]*\}$/;
 
 /** Reference definitions may stand anywhere: they are collected first, for all pieces. Bounded by count. */
 async function linkDefinitions(lines: AsyncIterable<string>): Promise<string> {
@@ -61,6 +88,7 @@ function createRenderer(): MarkdownIt {
   // itself or everything after it.
   renderer.renderer.rules.html_inline = (tokens, at) => {
     const tag = tokens[at]?.content ?? "";
+    if (COMPONENT.test(tag)) return "";
     return INLINE_HTML.test(tag) ? tag : renderer.utils.escapeHtml(tag);
   };
   renderer.renderer.rules.html_block = (tokens, at) => {
@@ -74,3 +102,6 @@ function createRenderer(): MarkdownIt {
 
 const INLINE_HTML =
   /^<(!--|\/?(a|abbr|b|bdi|bdo|big|br|center|cite|code|del|details|dfn|div|em|font|h[1-6]|hr|i|img|ins|kbd|li|mark|ol|p|picture|pre|q|s|samp|small|source|span|strike|strong|sub|summary|sup|table|tbody|td|th|thead|tr|tt|u|ul|var|wbr)(\s|\/?>))/i;
+
+/** A component of MDX: its name begins with a capital, and it has properties or closes itself. `Map<T>` has neither. */
+const COMPONENT = /^<[A-Z][\w.]*(\s+[\w:@-]+\s*=|\s*\/>)/;

@@ -1,5 +1,5 @@
 // The only place that picks a reader for a type. The readers of text are there from the start, so that a child's
-// first file need not wait for them; those of PDF, DOCX and HTML are loaded when one is met: they are the greater
+// first file need not wait for them; those of PDF, DOCX, EPUB, HTML and mail are loaded when one is met: they are the greater
 // part of a child's start.
 import { Failure } from "../failure/failure.ts";
 import { readCaptions } from "./captions.ts";

@@ -87,7 +87,7 @@ export const catalogue = {
   ),
   "extract.unsupported": entry(
     "permanent",
-    "This type of file is not supported. Convert it to PDF, an Office or OpenDocument format, HTML or text.",
+    "This type of file is not supported. Convert it to PDF, an Office or OpenDocument format, EPUB, HTML or text.",
     "No extractor for this media type. Convert the file or remove it.",
   ),
   "extract.no-text": entry(
