@@ -15,6 +15,7 @@ import { installPeers } from "./splitters/peers.ts";
 
 const run = promisify(execFile);
 const child = fileURLToPath(new URL("./readers/reader-process.ts", import.meta.url));
+const hostileChild = fileURLToPath(new URL("./readers/hostile-process.ts", import.meta.url));
 const MOST_OUTPUT = 1 << 28;
 const ROUNDS = 3;
 const PASSES = 3;
@@ -44,6 +45,13 @@ const costOf = z.object({
   peakMb: z.number(),
 });
 type Cost = z.infer<typeof costOf>;
+const harmOf = z.object({
+  files: z.number(),
+  typed: z.number(),
+  lagP99Ms: z.number(),
+  rssBeforeMb: z.number(),
+  rssAfterMb: z.number(),
+});
 
 const Scores = z.array(z.object({ kind: z.string(), exp: z.string() }).catchall(z.unknown()));
 
@@ -65,6 +73,17 @@ export async function benchExtract(report: Report, options: BenchOptions): Promi
       options,
     );
   }
+  if ("hostile".includes(options.only ?? "hostile")) await measureHarm(report);
+}
+
+async function measureHarm(report: Report): Promise<void> {
+  const { stdout } = await run(process.execPath, ["--expose-gc", hostileChild], { maxBuffer: MOST_OUTPUT });
+  const { files, typed, lagP99Ms, rssBeforeMb, rssAfterMb } = harmOf.parse(JSON.parse(stdout));
+  const figure = { bench: "extract", case: `${files} hostile files`, contestant: "ours" };
+  report({ ...figure, metric: "text or a code", value: typed, unit: "files" });
+  report({ ...figure, metric: "event loop lag p99", value: lagP99Ms, unit: "ms" });
+  report({ ...figure, metric: "RSS before", value: rssBeforeMb, unit: "MB" });
+  report({ ...figure, metric: "RSS after", value: rssAfterMb, unit: "MB" });
 }
 
 async function measureCost(

@@ -1,6 +1,6 @@
 // Which faults a run injects, where and in which order: a pure function of its seed. Each place has a lane of
 // its own; the faults of one lane follow each other, the lanes run side by side.
-import { type Random, randomFrom } from "./random.ts";
+import { type Random, randomFrom } from "../../random.ts";
 
 /** Workers 0 and 1 are on a session connection, 2 on PgBouncer, 3 on the Supabase API. */
 export const WORKERS = 4;

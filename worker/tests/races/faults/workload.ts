@@ -2,9 +2,9 @@
 // mid-run, some cancelled, some of those asked for again. Remembers what the database acknowledged.
 import type postgres from "postgres";
 import { sleep } from "../../../timing/durations.ts";
+import { type Random, randomFrom } from "../../random.ts";
 import type { Upload } from "./outcome.ts";
 import { patiently } from "./patience.ts";
-import { type Random, randomFrom } from "./random.ts";
 import { type Content, contentOf, fieldsOf } from "./texts.ts";
 
 export type Uploaded = Omit<Upload, "digest"> & { readonly content: Content };
