@@ -47,6 +47,7 @@ export type Parts = {
 const MOST_CHARS = 400_000_000;
 const MOST_CHUNKS = 1_000_000;
 const PROBE_MS = 10_000;
+const CHECK_MS = 60_000;
 // What serves the jobs has this long to end when the worker does.
 const CLOSE_MS = 2000;
 // An embedded database is asked more often: it costs nobody else anything.
@@ -145,7 +146,8 @@ async function startWorker(
   // Loads the vocabulary (up to half a second) before the first job is held up by it.
   embedder.tokenizer.count("canary");
   await checkDatabase(database.call, embedder);
-  await checkEmbedder(embedder, AbortSignal.timeout(60_000));
+  await checkEmbedder(embedder, AbortSignal.any([options.signal, AbortSignal.timeout(CHECK_MS)]));
+  options.signal.throwIfAborted();
   const { embed, close: closeBatcher } = openEmbedding(embedder, config, activity);
   const workerId = nameWorker(config);
   const identity = { workerId, leaseSeconds: config.leaseSeconds };
@@ -185,7 +187,14 @@ async function startWorker(
     },
     () => wake(),
   );
+  const end = async () => {
+    await keeper.stop();
+    // What could not be settled in time is given back without costing an attempt.
+    await database.call("rag_retire_worker", { p_worker: workerId }).catch(() => {});
+    await within(CLOSE_MS, Promise.all([maintenance.stop(), hints.close(), closeBatcher()]));
+  };
   // Whoever started us has gone on without us: nothing may be claimed any more.
+  if (options.signal.aborted) await end();
   options.signal.throwIfAborted();
   const worker = startClaimLoop(
     { call: database.call, activity, run, keeper, hints, chores: maintenance.wake },
@@ -205,12 +214,6 @@ async function startWorker(
   );
   wake = worker.wake;
   // The phases of the end, in order: no more claims and jobs settled (the loop itself), then whoever served them.
-  const end = async () => {
-    await keeper.stop();
-    // What could not be settled in time is given back without costing an attempt.
-    await database.call("rag_retire_worker", { p_worker: workerId }).catch(() => {});
-    await within(CLOSE_MS, Promise.all([maintenance.stop(), hints.close(), closeBatcher()]));
-  };
   const ended = worker.ended.finally(end);
   ended.catch(() => {});
   return {

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { z } from "zod";
 import { median, medianRatio } from "./contestants/quantiles.ts";
 import { asked, type BenchOptions, type Report } from "./figure.ts";
-import { installPeers } from "./splitters/peers.ts";
+import { installPeers } from "./peers.ts";
 import { benchRetrieval } from "./splitters/retrieval.ts";
 
 const run = promisify(execFile);

@@ -10,8 +10,8 @@ import { promisify } from "node:util";
 import { z } from "zod";
 import { median, medianRatio } from "./contestants/quantiles.ts";
 import { asked, type BenchOptions, type Report } from "./figure.ts";
+import { installPeers } from "./peers.ts";
 import type { ReaderName } from "./readers/open-reader.ts";
-import { installPeers } from "./splitters/peers.ts";
 
 const run = promisify(execFile);
 const child = fileURLToPath(new URL("./readers/reader-process.ts", import.meta.url));
@@ -39,6 +39,7 @@ const contests: readonly Contest[] = [
 
 const costOf = z.object({
   pages: z.number(),
+  failed: z.number(),
   documents: z.number(),
   cpuSeconds: z.number(),
   wallSeconds: z.number(),
@@ -107,8 +108,11 @@ async function measureCost(
         `${contest.name}, round ${round}/${rounds}  ${name}  ${(cost[contest.unit] / cost.wallSeconds).toFixed(1)} ${contest.unit}/s`,
       );
     }
+  // Not everybody tells pages apart; there are as many as whoever sees most.
+  const pages = Math.max(...[...costs.values()].flat().map((cost) => cost.pages));
+  const amount = { pages, documents: files.length * PASSES }[contest.unit];
   const rateOf = (name: string, per: "cpuSeconds" | "wallSeconds") =>
-    (costs.get(name) ?? []).map((cost) => cost[contest.unit] / cost[per]);
+    (costs.get(name) ?? []).map((cost) => amount / cost[per]);
   for (const { name } of readers) {
     const figure = { bench: "extract", case: `${contest.name}, ${files.length} files`, contestant: name };
     // The CPU time of a program that it only waits for is not a process's own.
@@ -122,6 +126,8 @@ async function measureCost(
         value: median((costs.get(name) ?? []).map((cost) => cost.peakMb)),
         unit: "MB",
       });
+    const failures = Math.max(...(costs.get(name) ?? []).map((cost) => cost.failed));
+    if (failures > 0) report({ ...figure, metric: "failed reads", value: failures, unit: "" });
     if (name !== "ours" && costs.has("ours"))
       report({
         ...figure,

@@ -310,3 +310,31 @@ test("the budgets hold for the tokens of OpenAI too", () => {
     { numRuns: 150 },
   );
 });
+
+test("a document of many short passages is looked at once: what was cut is let go", async () => {
+  let looked = 0;
+  const counting: Tokenizer = {
+    name: "counting",
+    count: (text) => wordpiece.count(text),
+    scan(text, from, take) {
+      looked += text.length - from;
+      wordpiece.scan?.(text, from, take);
+    },
+  };
+  const utterances = Array.from(
+    { length: 2000 },
+    (_, at): Segment => ({
+      seq: at + 1,
+      content: `Utterance ${at} of somebody who says a little.\n`,
+      pageNumber: null,
+      section: null,
+      speaker: at % 2 === 0 ? "Ann" : "Bob",
+      startedMs: null,
+      endedMs: null,
+    }),
+  );
+  const chunks = await cut("recursive", utterances, { tokens: 64, overlapTokens: 0, chars: 0 }, counting);
+
+  expect(chunks).toHaveLength(2000);
+  expect(looked).toBeLessThan(5 * sourceOf(utterances).length);
+});

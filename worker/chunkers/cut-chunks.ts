@@ -5,7 +5,7 @@ import type { Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
 import { SENTENCE, WORD } from "./boundary.ts";
 import { type ChunkLimits, type CutChunks, UNITS_PER_TOKEN } from "./chunker.ts";
-import { Passage, type Room, WIDEST_GAP } from "./passage.ts";
+import { Passage, type PlacedSegment, type Room, WIDEST_GAP } from "./passage.ts";
 import { TableHeaders } from "./table-headers.ts";
 import { openTokenMeter, type TokenMeter } from "./token-meter.ts";
 import { Words } from "./words.ts";
@@ -79,10 +79,10 @@ class Cutter {
     while (word.next()) {
       const gap = this.#gap + text.slice(tail, word.start);
       if (gap.length > WIDEST_GAP || (tail === 0 && !this.#continuesWith(segment))) yield* this.endPassage();
-      const passage = this.#passage ?? this.#openPassage(segment);
+      const passage = this.#passage ?? this.#openPassage(placed);
       this.#tables.add(text, word, placed.start, gap);
       passage.add(placed, word, gap);
-      while (passage.isFuller(LOOK_AHEAD)) yield this.#cut(passage, false);
+      while (this.#mayCut(passage)) yield this.#cut(passage, false);
       tail = word.end;
       this.#gap = "";
     }
@@ -94,7 +94,10 @@ class Cutter {
   /** The chunks of what is left of the passage. */
   *endPassage(): Generator<Chunk> {
     const passage = this.#passage;
-    if (passage !== null) while (passage.fresh < passage.pieces.length) yield this.#cut(passage, true);
+    while (passage !== null && passage.fresh < passage.pieces.length) {
+      this.#choosePrefix(passage);
+      yield this.#cut(passage, true);
+    }
     this.#passage = null;
   }
 
@@ -108,7 +111,10 @@ class Cutter {
     return true;
   }
 
-  #openPassage(segment: Segment): Passage {
+  #openPassage(placed: PlacedSegment): Passage {
+    const { segment, start } = placed;
+    this.#meter.forget(start);
+    this.#tables.forget(start);
     const wanted = this.#limits.headingPrefix === true && segment.section !== null;
     this.#heading = wanted ? this.#ifItFits(`${segment.section}\n`) : "";
     this.#prefix = this.#heading;
@@ -116,9 +122,15 @@ class Cutter {
     return this.#passage;
   }
 
-  /** Drops the pieces before `first`, and finds what is put before a chunk that begins there. */
-  #advance(passage: Passage, first: number, fresh: number): void {
-    passage.advance(first, fresh);
+  /** Enough is known to choose from, also when the next chunk has no prefix and takes more. */
+  #mayCut(passage: Passage): boolean {
+    if (!passage.isFuller(LOOK_AHEAD)) return false;
+    this.#choosePrefix(passage);
+    return passage.isFuller(LOOK_AHEAD);
+  }
+
+  /** Finds what is put before the chunk that begins with the passage's first piece. */
+  #choosePrefix(passage: Passage): void {
     const next = passage.pieces[0];
     if (next === undefined) return;
     const header = this.#tables.above(next.start);
@@ -158,7 +170,8 @@ class Cutter {
         const kept = Math.floor(((last - fresh) * this.#limits.tokens) / tokens);
         ceiling = last === fresh ? last - 1 : fresh + Math.min(kept, last - fresh - 1);
       } else if (fresh > 0) {
-        this.#advance(passage, fresh, fresh);
+        passage.advance(fresh, fresh);
+        this.#choosePrefix(passage);
         ceiling = passage.pieces.length - 1;
       } else if (passage.splitFirst()) {
         ceiling = passage.pieces.length - 1;
@@ -167,11 +180,11 @@ class Cutter {
   }
 
   #close(passage: Passage, last: number, embedPrefix: string, tokenCount: number): Chunk {
-    const content = passage.text(0, last);
+    const content = copyOf(passage.text(0, last));
     const { first, final, charStart, startedMs, endedMs } = passage.origin(last);
     const next = this.#limits.overlapTokens > 0 ? this.#overlapStart(passage, last) : last + 1;
     const { section, speaker } = passage;
-    this.#advance(passage, next, last + 1);
+    passage.advance(next, last + 1);
     return {
       chunkIndex: this.#chunkIndex++,
       content,
@@ -213,3 +226,6 @@ class Cutter {
     return boundary >= WORD && passage.count(first, last) <= this.#limits.overlapTokens;
   }
 }
+
+/** A slice keeps alive all the text that it was cut from. */
+const copyOf = (slice: string): string => ` ${slice}`.slice(1);

@@ -59,6 +59,19 @@ test("a subject that is longer than the budget is cut into several chunks", asyn
   expect(chunks.map((chunk) => chunk.content).join(" ")).toBe(text);
 });
 
+test("with an overlap a subject still fits the chunk that begins with it", async () => {
+  const text = Array.from({ length: 12 }, (_, at) => (Math.floor(at / 3) % 2 ? sea(at) : money(at))).join(
+    " ",
+  );
+
+  const chunks = await cut(one(text), topics, { ...limits, overlapTokens: 12 });
+
+  const fresh = chunks.map(
+    (chunk, at) => chunk.charEnd - Math.max(chunk.charStart, chunks[at - 1]?.charEnd ?? 0),
+  );
+  expect(Math.min(...fresh)).toBeGreaterThan(sea(1).length);
+});
+
 test("a long text is planned by the window: chunks leave before it is read to its end, and nothing is lost", async () => {
   const sentences = Array.from({ length: 6000 }, (_, at) => (Math.floor(at / 3) % 2 ? sea(at) : money(at)));
   let read = 0;

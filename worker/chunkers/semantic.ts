@@ -35,7 +35,8 @@ class Plan {
   readonly #tokensPerUnit: number;
   readonly #pieces: AsyncIterator<Chunk>;
   /** Read, and not yet let through. */
-  readonly #held: Segment[] = [];
+  #held: Segment[] = [];
+  #next = 0;
   /** Offset behind the segments that were let through. */
   #passed = 0;
   /** Pieces behind the last cut that is settled. */
@@ -51,7 +52,8 @@ class Plan {
     tokenizer: Tokenizer,
   ) {
     this.#embed = embed;
-    this.#mostTokens = limits.tokens;
+    // The overlap takes its share of a chunk.
+    this.#mostTokens = limits.tokens - Math.min(limits.overlapTokens, limits.tokens / 2);
     this.#tokensPerUnit = limits.chars > 0 ? limits.tokens / limits.chars : 0;
     const tokens = Math.max(1, Math.min(PIECE_TOKENS, Math.floor(limits.tokens * PIECE_SHARE)));
     const chars = limits.chars > 0 ? Math.max(1, Math.floor(limits.chars * PIECE_SHARE)) : 0;
@@ -62,11 +64,16 @@ class Plan {
   async *plannedSegments(): AsyncGenerator<Segment> {
     try {
       for (;;) {
-        const next = this.#held[0];
+        const next = this.#held[this.#next];
         const end = this.#passed + (next?.content.length ?? 0);
         if (next !== undefined && (this.#isComplete || end <= (this.#cuts.at(-1) ?? 0))) {
-          this.#held.shift();
+          this.#next += 1;
           this.#passed = end;
+          // Taking each from the front would move all the others.
+          if (this.#next * 2 > this.#held.length) {
+            this.#held = this.#held.slice(this.#next);
+            this.#next = 0;
+          }
           yield next;
         } else if (this.#isComplete) return;
         else await this.#planOn();
@@ -85,7 +92,9 @@ class Plan {
     const cut = this.#cuts[0] ?? Number.POSITIVE_INFINITY;
     let last = passage.fresh - 1;
     while (last < ceiling && (passage.pieces[last + 1]?.end ?? cut) <= cut) last++;
-    return last >= passage.fresh && passage.share(last) <= 1 ? last : chooseBestBoundary(reach);
+    const isAtCut = last < ceiling || ceiling === passage.pieces.length - 1;
+    const fits = last >= passage.fresh && passage.share(last) <= 1;
+    return isAtCut && fits ? last : chooseBestBoundary(reach);
   }
 
   async *#readAndHold(segments: AsyncIterable<Segment>): AsyncGenerator<Segment> {

@@ -89,3 +89,19 @@ test("an overlap within a table counts beside the header", async () => {
   for (const chunk of await cut(table, { ...twenty, overlapTokens: 6 }))
     expect(byWords.count(chunk.embedPrefix + chunk.content)).toBeLessThanOrEqual(20);
 });
+
+test("a header row that two segments share is not repeated: only its end would be", async () => {
+  const chunks = await cut(["Place of it all | Size of ", ["it | Water", ...rows(8)].join("\n")]);
+
+  expect(new Set(prefixes(chunks))).toEqual(new Set([""]));
+});
+
+test("a chunk that begins at a row with a long first cell has the header too", async () => {
+  const long = Array.from(
+    { length: 8 },
+    (_, at) => `the long name of town number ${at} on its river | ${at}`,
+  );
+  const chunks = await cut(["Place | Size", ...long].join("\n"));
+
+  expect(prefixes(chunks.slice(1))).toEqual(chunks.slice(1).map(() => "Place | Size\n"));
+});

@@ -4,7 +4,7 @@
 import type { Word } from "./words.ts";
 
 type Table = {
-  /** Of the first line; null when it is longer than anybody would repeat. */
+  /** Of the first line; null when it is longer than anybody would repeat, or not at hand. */
   readonly header: string | null;
   /** Offset of the second line; null until there is one. */
   bodyStart: number | null;
@@ -19,7 +19,7 @@ export class TableHeaders {
   /** The lines just above belong to the last table. */
   #isOpen = false;
   /** The line so far, once it is a row and may become a header. */
-  #line = "";
+  #line: string | null = null;
   #lineStart = 0;
   #isRow = false;
 
@@ -37,8 +37,8 @@ export class TableHeaders {
     }
     if (!this.#isRow) return;
     if (this.#isOpen) this.#last.end = offset + word.end;
-    // A line that began in an earlier segment is cut there, and no header anybody would recognise.
-    else this.#line = text.slice(Math.max(0, this.#lineStart - offset), word.end);
+    // Of a line that began in an earlier segment only the end is at hand: no header anybody would recognise.
+    else this.#line = this.#lineStart < offset ? null : text.slice(this.#lineStart - offset, word.end);
   }
 
   /** The header row to repeat before text that begins at this offset; null where there is none. */
@@ -71,12 +71,13 @@ export class TableHeaders {
     if (first < 0) return;
     const isBlankBetween = /\n[^\S\n]*\n|[\f\u2029]/.test(gap);
     if (this.#isRow && !this.#isOpen) {
-      const header = this.#line.length <= this.#longestHeader ? this.#line : null;
+      const isShort = this.#line !== null && this.#line.length <= this.#longestHeader;
+      const header = isShort ? ` ${this.#line}`.slice(1) : null;
       this.#tables.push({ header, bodyStart: null, end: nextStart - gap.length });
       this.#isOpen = true;
     } else if (!this.#isRow) this.#isOpen = false;
     if (isBlankBetween) this.#isOpen = false;
-    this.#line = "";
+    this.#line = null;
     this.#lineStart = nextStart;
     this.#isRow = false;
   }

@@ -70,6 +70,18 @@ test("text is looked at once, however many stretches are asked about", () => {
   expect(looked).toBeLessThan(100 * 10);
 });
 
+test("sums go on rightly where text was forgotten in the middle of a piece", () => {
+  const meter = openTokenMeter(openTokenizer("cl100k_base"));
+  const all = "漢字".repeat(30_000);
+  meter.append(all, false);
+  const early = meter.before(40_000, 40_008, 0);
+
+  meter.forget(40_000);
+
+  expect(meter.before(40_000, 40_008, 0)).toBe(early);
+  expect(meter.through(40_000, 40_008) - early).toBeLessThan(40);
+});
+
 function cutsPair(all: string, at: number): boolean {
   const before = all.charCodeAt(at - 1);
   const after = all.charCodeAt(at);

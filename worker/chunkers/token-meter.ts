@@ -107,8 +107,9 @@ class ScanningMeter implements TokenMeter {
   /** Of each piece: where it ends, and the tokens of all pieces up to and with it. */
   #ends: number[] = [];
   #sums: number[] = [];
-  /** Of the pieces that were forgotten. */
+  /** Of the pieces that were forgotten, and where the last of them ended. */
   #sumBefore = 0;
+  #endBefore = 0;
   #cursor = 0;
 
   constructor(tokenizer: Tokenizer, scan: NonNullable<Tokenizer["scan"]>) {
@@ -178,7 +179,7 @@ class ScanningMeter implements TokenMeter {
     const before = this.#sums[index - 1] ?? this.#sumBefore;
     const end = this.#ends[index];
     if (end === undefined) return before;
-    const start = this.#ends[index - 1] ?? this.#window.start;
+    const start = this.#ends[index - 1] ?? this.#endBefore;
     const share = Math.max(0, Math.min(1, (offset - start) / (end - start)));
     return before + share * ((this.#sums[index] ?? before) - before);
   }
@@ -187,6 +188,7 @@ class ScanningMeter implements TokenMeter {
     if (!this.#window.forget(before)) return;
     const gone = this.#firstEndingAfter(before);
     this.#sumBefore = this.#sums[gone - 1] ?? this.#sumBefore;
+    this.#endBefore = this.#ends[gone - 1] ?? this.#endBefore;
     this.#ends = this.#ends.slice(gone);
     this.#sums = this.#sums.slice(gone);
     this.#cursor = Math.max(0, this.#cursor - gone);

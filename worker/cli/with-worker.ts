@@ -2,6 +2,7 @@
 import { memoryBytes, type Parts } from "../assemble.ts";
 import type { RunningWorker, WorkerOptions, WorkerState } from "../queue/worker-state.ts";
 import { type StatusServer, startStatusServer } from "../status/status-server.ts";
+import { orAborted } from "../timing/durations.ts";
 import { versionOf } from "./version.ts";
 
 /**
@@ -14,6 +15,8 @@ export async function withWorker<Result>(
   work: (worker: RunningWorker, status: StatusServer) => Promise<Result>,
 ): Promise<Result> {
   let running: RunningWorker | null = null;
+  // The status server names the model. A provider that hangs must not keep us from stopping.
+  if (options.signal !== undefined) await orAborted(parts.embedder(), options.signal);
   const status = await openStatus(parts, () => running?.state() ?? starting(parts));
   try {
     running = await parts.startWorker(options);

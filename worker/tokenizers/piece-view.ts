@@ -14,10 +14,13 @@ export class PieceView {
   readonly #text: string;
   #start = 0;
   #part: string;
+  /** Where the last sign that is no white space stands. */
+  #lastSign = 0;
 
   constructor(text: string) {
     this.#text = text;
-    this.#part = text.slice(0, codePointEnd(text, LONGEST_PIECE));
+    this.#part = "";
+    this.#moveTo(0);
   }
 
   /** The end of the piece that begins at `at`; call it with rising places. `pieces` matches at any place. */
@@ -28,8 +31,7 @@ export class PieceView {
       const end = at + (pieces.exec(this.#part)?.[0].length ?? 1);
       // What ends near the border might end elsewhere if more were seen.
       const isSure =
-        end + LONGEST_LOOK <= this.#start + this.#part.length ||
-        this.#start + this.#part.length === this.#text.length;
+        end + LONGEST_LOOK <= this.#lastSign || this.#start + this.#part.length === this.#text.length;
       if (isSure || at === this.#start) return end;
       this.#moveTo(at);
     }
@@ -38,6 +40,7 @@ export class PieceView {
   #moveTo(at: number): void {
     this.#start = at;
     this.#part = this.#text.slice(at, codePointEnd(this.#text, at + LONGEST_PIECE));
+    if (at + this.#part.length < this.#text.length) this.#lastSign = at + this.#part.trimEnd().length - 1;
   }
 }
 

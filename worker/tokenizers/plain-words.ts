@@ -19,9 +19,10 @@ export class PlainWords {
   }
 
   /** Takes the place of another word of the same slot. */
-  keep(word: string, tokens: number): void {
-    const slot = slotOf(word, 0, word.length);
-    this.#words[slot] = word;
+  keep(text: string, from: number, end: number, tokens: number): void {
+    const slot = slotOf(text, from, end);
+    // A copy: a slice keeps alive all the text that it was cut from.
+    this.#words[slot] = `.${text.slice(from, end)}`.slice(1);
     this.#tokens[slot] = tokens;
   }
 }
@@ -32,6 +33,8 @@ function slotOf(text: string, from: number, end: number): number {
   return (hash ^ (hash >>> 15)) & (SLOTS - 1);
 }
 
+/** UTF-16 units; longer ones are rare. */
+const LONGEST_WORD = 32;
 const SPACE = 32;
 const APOSTROPHE = 39;
 
@@ -41,8 +44,9 @@ const APOSTROPHE = 39;
 export function endOfPlainWord(text: string, from: number): number {
   const first = text.charCodeAt(from) === SPACE ? from + 1 : from;
   let end = first;
-  while (isSmallLetter(text.charCodeAt(end))) end++;
-  if (end === first || end === text.length) return end === first ? -1 : end;
+  while (isSmallLetter(text.charCodeAt(end)) && end - first < LONGEST_WORD) end++;
+  if (end === first || end - first === LONGEST_WORD) return -1;
+  if (end === text.length) return end;
   const next = text.charCodeAt(end);
   return next < 128 && next !== APOSTROPHE && !isSmallLetter(next | 32) ? end : -1;
 }

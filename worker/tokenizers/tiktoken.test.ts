@@ -77,6 +77,16 @@ describe.each(["cl100k_base", "o200k_base"] as const)("%s", (name) => {
       expect(ours.count(text.slice(from).toWellFormed())).toBe(expected(text.slice(from).toWellFormed()));
   });
 
+  test.each([
+    5, 12, 20,
+  ])("%i spaces after a line break at the border of the window belong to what follows", (spaces) => {
+    const text = `${"a".repeat(65_536 - 4)}\n${" ".repeat(spaces)}\nend`;
+
+    expect(ours.count(`${text} of it`) - ours.count("a".repeat(65_532))).toBe(
+      expected(`${text.slice(65_531)} of it`) - expected("a"),
+    );
+  });
+
   test("a run of two million letters without a space is counted: the regular expression alone would overflow", () => {
     expect(ours.count("漢字".repeat(1_000_000))).toBeGreaterThan(1_000_000);
   });

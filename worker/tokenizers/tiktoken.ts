@@ -35,7 +35,8 @@ export function openTiktoken(name: TiktokenName): Tokenizer {
     const tokens = ranks.of.has(bytes) ? 1 : countMerged(bytes, ranks);
     if (piece.length > LONGEST_CACHED) return tokens;
     if (cache.size >= CACHED_PIECES) cache.clear();
-    cache.set(piece, tokens);
+    // Not the piece itself: a slice keeps alive all the text that it was cut from.
+    cache.set(` ${piece}`.slice(1), tokens);
     return tokens;
   };
 
@@ -45,12 +46,16 @@ export function openTiktoken(name: TiktokenName): Tokenizer {
     const view = new PieceView(text);
     for (let at = from, end = from; at < text.length; at = end) {
       end = endOfPlainWord(text, at);
-      let tokens = end < 0 ? UNKNOWN_WORD : plainWords.tokensOf(text, at, end);
-      if (tokens === UNKNOWN_WORD) {
-        if (end < 0) end = view.endOfPiece(at, pieces);
-        const piece = text.slice(at, end);
-        tokens = countPiece(piece, ranks);
-        if (end - at <= LONGEST_CACHED) plainWords.keep(piece, tokens);
+      let tokens: number;
+      if (end < 0) {
+        end = view.endOfPiece(at, pieces);
+        tokens = countPiece(text.slice(at, end), ranks);
+      } else {
+        tokens = plainWords.tokensOf(text, at, end);
+        if (tokens === UNKNOWN_WORD) {
+          tokens = countPiece(text.slice(at, end), ranks);
+          plainWords.keep(text, at, end, tokens);
+        }
       }
       if (take(end, tokens)) return;
     }

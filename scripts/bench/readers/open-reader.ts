@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { readFileSegments } from "../../../worker/extractors/open-extractor.ts";
-import { loadPeer } from "../splitters/peers.ts";
+import { loadPeer } from "../peers.ts";
 
 /** Texts by page; one text where the contestant tells no pages. Headings where it tells them. */
 export type Read = (path: string) => Promise<readonly Page[]>;

@@ -16,6 +16,7 @@ type Order = {
 
 const order = JSON.parse(process.argv[2] ?? "") as Order; // SAFETY: written by extract.ts.
 const read = await openReader(order.reader);
+let failed = 0;
 const limit = pLimit(order.atOnce);
 
 async function readOne(file: string): Promise<number> {
@@ -35,6 +36,7 @@ async function readOne(file: string): Promise<number> {
     const code = (thrown as { code?: string }).code ?? "";
     if (order.output !== null)
       appendFileSync(order.output, `${JSON.stringify({ file, error: `${code} ${String(thrown)}` })}\n`);
+    failed += 1;
     return 0;
   }
 }
@@ -49,6 +51,7 @@ const { user, system } = process.cpuUsage(cpu);
 const cost = {
   pages,
   documents: order.files.length * order.passes,
+  failed,
   cpuSeconds: (user + system) / 1_000_000,
   wallSeconds: (performance.now() - startedAt) / 1000,
   peakMb: process.resourceUsage().maxRSS / 1024,

@@ -2,11 +2,11 @@
 import { openChunker } from "../../../worker/chunkers/open-chunker.ts";
 import type { Segment } from "../../../worker/document/segment.ts";
 import { openTokenizer } from "../../../worker/tokenizers/open-tokenizer.ts";
-import { loadPeer } from "./peers.ts";
+import { loadPeer } from "../peers.ts";
 import type { Split, SplitterName, SplitterOptions } from "./splitter.ts";
 
 type Count = (text: string) => number;
-type LangChain = {
+export type LangChain = {
   RecursiveCharacterTextSplitter: new (options: {
     chunkSize: number;
     chunkOverlap: number;

@@ -12,8 +12,8 @@ import { openBatcher } from "../../../worker/embedders/batch.ts";
 import { openEmbedder } from "../../../worker/embedders/open-embedder.ts";
 import { openTokenizer } from "../../../worker/tokenizers/open-tokenizer.ts";
 import type { BenchOptions, Report } from "../figure.ts";
-import { segmentsOf } from "./open-splitter.ts";
-import { loadPeer } from "./peers.ts";
+import { loadPeer } from "../peers.ts";
+import { type LangChain, segmentsOf } from "./open-splitter.ts";
 
 const FOUND = 5;
 const TOKENS = 256;
@@ -25,13 +25,6 @@ type Chunk = Span & { readonly text: string };
 type Question = { readonly text: string; readonly corpus: string; readonly spans: readonly Span[] };
 type Embed = (texts: readonly string[]) => Promise<readonly Float32Array[]>;
 type SplitCorpus = (text: string) => Promise<readonly Chunk[]>;
-type LangChain = {
-  RecursiveCharacterTextSplitter: new (options: {
-    chunkSize: number;
-    chunkOverlap: number;
-    lengthFunction: (text: string) => number;
-  }) => { splitText(text: string): Promise<string[]> };
-};
 
 const rowsOf = z.array(
   z.object({
@@ -138,11 +131,11 @@ async function sizeFor(meanChars: number, meanAt: (size: number) => Promise<numb
 /** Where each chunk of a splitter without offsets stands. It only ever leaves out white space between them. */
 function locate(text: string, chunks: readonly string[]): readonly Chunk[] {
   let from = 0;
-  return chunks.flatMap((chunk) => {
+  return chunks.map((chunk) => {
     const at = text.indexOf(chunk, from);
-    if (at < 0) return [];
+    if (at < 0) throw new Error("A chunk of the peer's is not in the text.");
     from = at + 1;
-    return [{ text: chunk, from: at, to: at + chunk.length }];
+    return { text: chunk, from: at, to: at + chunk.length };
   });
 }
 

@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const tools = join(import.meta.dirname, "..", "..", "tools");
+const tools = join(import.meta.dirname, "..", "tools");
 
 /** Installs the peers where they are not. Throws when that fails. */
 export function installPeers(): void {
