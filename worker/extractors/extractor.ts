@@ -45,6 +45,8 @@ export type GivenFile = {
   readonly declaredMediaType: string | null;
   /** UTF-16 units of text the document may give. */
   readonly maxChars: number;
+  /** Opens an encrypted file; never logged. */
+  readonly password?: string;
 };
 
 /** A file whose type is decided. */
@@ -60,4 +62,4 @@ export type FileToRead = GivenFile & {
 export type ReadSegments = (file: FileToRead) => AsyncIterable<Extracted>;
 
 /** Raised whenever the same bytes may give other segments: part of a generation's plan. */
-export const EXTRACTION_VERSION = 1;
+export const EXTRACTION_VERSION = 2;
