@@ -24,6 +24,8 @@ export type Original = {
   /** Lower-case hex SHA-256 of the bytes. */
   readonly sha256: string;
   readonly declaredMediaType: string | null;
+  /** Opens an encrypted file; from the document's metadata, never logged. */
+  readonly password?: string;
   /** Removes the temporary copy; safe to call twice. */
   dispose(): Promise<void>;
 };

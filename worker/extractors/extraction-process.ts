@@ -155,8 +155,16 @@ async function* converse(child: ChildProcess, talk: Conversation): AsyncGenerato
   let remainingMs = limits.timeoutMs;
   let taken = 0;
   try {
-    const { name, byteSize, declaredMediaType } = original;
-    const file = { path: talk.path, name, byteSize, declaredMediaType, maxChars: limits.maxChars };
+    const { name, byteSize, declaredMediaType, password } = original;
+    const { maxChars } = limits;
+    const file = {
+      path: talk.path,
+      name,
+      byteSize,
+      declaredMediaType,
+      maxChars,
+      ...(password && { password }),
+    };
     send({ type: "read", file, credit: CREDIT });
     for (;;) {
       const asked = performance.now();

@@ -45,6 +45,8 @@ export type GivenFile = {
   readonly declaredMediaType: string | null;
   /** UTF-16 units of text the document may give. */
   readonly maxChars: number;
+  /** Opens an encrypted file; never logged. */
+  readonly password?: string;
 };
 
 /** A file whose type is decided. */

@@ -15,7 +15,7 @@ test("each page gives its text with its number", async () => {
   const { segments, extraction } = await read({ pages: [body(700, PROSE), body(700, ["Second page."])] });
 
   expect(segments.map(({ pageNumber, content }) => ({ pageNumber, content }))).toEqual([
-    { pageNumber: 1, content: `${PROSE.join("\n")}\n\n` },
+    { pageNumber: 1, content: `${PROSE.join(" ")}\n\n` },
     { pageNumber: 2, content: "Second page.\n" },
   ]);
   expect(extraction.pages).toBe(2);
@@ -26,7 +26,7 @@ test("a word that a line end cuts is made whole; a hyphen the document writes el
 
   const { text } = await read({ pages: [body(700, lines)] });
 
-  expect(text).toBe("A well-known example\nof a well-known\nword.\n");
+  expect(text).toBe("A well-known example of a well-known word.\n");
 });
 
 test("lines far apart are paragraphs", async () => {
@@ -136,4 +136,112 @@ test("pages without text are named", async () => {
   const { extraction } = await read({ pages: [body(700, ["First."]), [], body(700, ["Third."])] });
 
   expect(extraction.decisions).toContain("pages without text (pictures or blank): 2");
+});
+
+test("a scan's invisible text layer is its text", async () => {
+  const { text } = await read({ pages: [[{ text: "Read by a machine", y: 700, invisible: true }]] });
+
+  expect(text).toBe("Read by a machine\n");
+});
+
+test("columns are read one after the other and told", async () => {
+  const left = [
+    "one column of text is here and",
+    "goes on in its second line and",
+    "ends with the third of them",
+  ];
+  const right = [
+    "another column begins here and",
+    "its lines are drawn between the",
+    "lines of the first column here",
+  ];
+  const page = left.flatMap((text, at) => [
+    { text, x: 72, y: 700 - 12 * at },
+    { text: right[at] ?? "", x: 320, y: 700 - 12 * at },
+  ]);
+
+  const { text, extraction } = await read({ pages: [page] });
+
+  expect(text.replace(/\s+/g, " ").trim()).toBe([...left, ...right].join(" "));
+  expect(extraction.decisions).toContain("pages read by columns: 1");
+});
+
+test("running headers, footers and page numbers are left out and counted", async () => {
+  const pages = [1, 2, 3, 4].map((page) => [
+    { text: "Journal of Examples", y: 800 },
+    ...body(700, [`Page text ${"abcd"[page]} of its own`, "and a second line of it."]),
+    { text: `${page + 10}`, x: 290, y: 40 },
+  ]);
+
+  const { text, extraction } = await read({ pages });
+
+  expect(text).not.toContain("Journal");
+  expect(text).not.toMatch(/1\d/);
+  expect(extraction.decisions).toContain(
+    "running headers, footers and page numbers left out: 8 pieces (84 characters) on 4 pages",
+  );
+});
+
+test("text turned to the side is read after the page's own, in its own direction", async () => {
+  const page: PdfText[] = [
+    { text: "up the margin", x: 30, y: 300, turned: 90 },
+    ...body(700, PROSE),
+    { text: "on its head", x: 300, y: 60, turned: 180 },
+  ];
+
+  const { text } = await read({ pages: [page] });
+
+  expect(text).toBe(`${PROSE.join(" ")}\n\nup the margin\n\non its head\n`);
+});
+
+test("a word whose letters are set apart is a word", async () => {
+  const { text } = await read({ pages: [[{ text: "CONTENTS", y: 700, spacing: 2.5 }]] });
+
+  expect(text).toBe("CONTENTS\n");
+});
+
+test("text drawn twice at one place is read once and told", async () => {
+  const twice = { text: "Fake bold", y: 700 };
+
+  const { text, extraction } = await read({ pages: [[twice, { ...twice, x: 72.3 }]] });
+
+  expect(text).toBe("Fake bold\n");
+  expect(extraction.decisions).toContain("text drawn twice at one place, read once: 1 pieces");
+});
+
+test("text whose font does not tell its characters is left out; a document of nothing else has no text", async () => {
+  const secret = { text: "The quick brown fox says why and by the way", y: 640, unmapped: true };
+
+  const { text, extraction } = await read({ pages: [[...body(700, PROSE), secret]] });
+
+  expect(text).toBe(`${PROSE.join(" ")}\n`);
+  expect(extraction.decisions).toContain(
+    "pages with lines left out because their fonts do not tell their characters: 1",
+  );
+  expect(await failureOf(read({ pages: [[secret]] }))).toBe("extract.no-text");
+});
+
+test("text boxes are read, a reviewer's remarks are counted and left out, hidden ones are not there", async () => {
+  const box = "/Subtype /FreeText /DA (/F1 10 Tf)";
+  const { text, extraction } = await read({
+    pages: [body(700, ["Body."])],
+    annotations: [
+      `${box} /F 4 /Contents (Typed on the page)`,
+      "/Subtype /Text /F 4 /Contents (Please rewrite)",
+      `${box} /F 2 /Contents (Nobody sees this)`,
+    ],
+  });
+
+  expect(text).toContain("Typed on the page");
+  expect(text).not.toMatch(/rewrite|Nobody/);
+  expect(extraction.decisions).toContain("reviewers' remarks left out: 1");
+});
+
+test("the document's password opens it, a wrong one does not", async () => {
+  const bytes = makePdf({ pages: [body(700, ["Secret"])], password: "user" });
+
+  const { text } = await readBytes("a.pdf", bytes, { password: "user" });
+
+  expect(text).toBe("Secret\n");
+  expect(await failureOf(readBytes("a.pdf", bytes, { password: "other" }))).toBe("extract.encrypted");
 });

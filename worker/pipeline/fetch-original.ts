@@ -14,5 +14,12 @@ export async function fetchOriginal(fetch: FetchOriginal, step: StepContext): Pr
     bytes: original.byteSize,
     durationMs: Math.round(performance.now() - startedAt),
   });
-  return original;
+  const password = passwordOf(step.document);
+  return password === null ? original : { ...original, password };
+}
+
+/** `metadata.password` opens an encrypted file. */
+function passwordOf({ metadata }: Document): string | null {
+  const { password } = metadata;
+  return typeof password === "string" && password !== "" ? password : null;
 }

@@ -7,20 +7,33 @@ export type PdfText = {
   readonly y: number;
   readonly size?: number;
   readonly bold?: boolean;
+  /** Degrees counter-clockwise. */
+  readonly turned?: 0 | 90 | 180 | 270;
+  /** As a scan's text layer is drawn (text rendering mode 3). */
+  readonly invisible?: boolean;
+  /** Points between letters. */
+  readonly spacing?: number;
+  /** Drawn with a font whose codes are glyph numbers, 29 below ASCII, and that has no map to Unicode. */
+  readonly unmapped?: boolean;
 };
+
+/** An annotation's own entries, such as `/Subtype /FreeText /Contents (Text)`. */
+export type PdfAnnotation = string;
 
 export type PdfSpec = {
   /** One array a page; null is a page whose place in the tree leads back to its root. */
   readonly pages: readonly (readonly PdfText[] | null)[];
   readonly bookmarks?: readonly { readonly title: string; readonly page: number }[];
   readonly fields?: readonly { readonly name: string; readonly value: string }[];
+  /** Of the first page. */
+  readonly annotations?: readonly PdfAnnotation[];
   readonly title?: string;
-  /** "owner": anybody may read, "user": a password is needed. */
+  /** "owner": anybody may read, "user": the password "user" is needed. */
   readonly password?: "owner" | "user";
 };
 
 export function makePdf(spec: PdfSpec): Buffer {
-  const key = spec.password === undefined ? null : fileKey();
+  const key = spec.password === undefined ? null : fileKey(spec.password === "user" ? "user" : "");
   const objects: string[] = [];
   const add = (body: string): number => objects.push(body);
   const stream = (content: string): number => {
@@ -32,13 +45,25 @@ export function makePdf(spec: PdfSpec): Buffer {
   const tree = add("");
   const regular = add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>");
   const bold = add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold >>");
+  const unmapped = add("<< /Type /Font /Subtype /Type0 /BaseFont /ABCDEF+Some /Encoding /Identity-H >>");
+  const descendant = add(
+    "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /ABCDEF+Some /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /DW 500 >>",
+  );
+  objects[unmapped - 1] = (objects[unmapped - 1] ?? "").replace(
+    / >>$/,
+    ` /DescendantFonts [${descendant} 0 R] >>`,
+  );
+  const notes = (spec.annotations ?? []).map((entries) =>
+    add(`<< /Type /Annot /Rect [10 40 200 60] ${entries} >>`),
+  );
   const fields = (spec.fields ?? []).map(({ name, value }) =>
     add(
       `<< /Type /Annot /Subtype /Widget /FT /Tx /T (${name}) /V (${value}) /Rect [10 10 200 30] /F 4 /DA (/F1 10 Tf) >>`,
     ),
   );
   const pages = spec.pages.map((lines, at) => {
-    const annotations = at === 0 ? `/Annots [${fields.map((field) => `${field} 0 R`).join(" ")}]` : "";
+    const annotations =
+      at === 0 ? `/Annots [${[...fields, ...notes].map((note) => `${note} 0 R`).join(" ")}]` : "";
     if (lines === null) return add(`<< /Type /Pages /Count 1 /Kids [${tree} 0 R] >>`);
     return add(
       `<< /Type /Page /Parent ${tree} 0 R /MediaBox [0 0 595 842] ${annotations} ${contentOf(lines)} >>`,
@@ -46,7 +71,7 @@ export function makePdf(spec: PdfSpec): Buffer {
   });
   function contentOf(lines: readonly PdfText[]): string {
     const number = stream(lines.map(show).join("\n"));
-    return `/Resources << /Font << /F1 ${regular} 0 R /F2 ${bold} 0 R >> >> /Contents ${number} 0 R`;
+    return `/Resources << /Font << /F1 ${regular} 0 R /F2 ${bold} 0 R /F3 ${unmapped} 0 R >> >> /Contents ${number} 0 R`;
   }
   objects[tree - 1] =
     `<< /Type /Pages /Count ${pages.length} /Kids [${pages.map((page) => `${page} 0 R`).join(" ")}] >>`;
@@ -56,12 +81,22 @@ export function makePdf(spec: PdfSpec): Buffer {
     fields.length === 0 ? "" : `/AcroForm << /Fields [${fields.map((field) => `${field} 0 R`).join(" ")}] >>`;
   objects[catalog - 1] = `<< /Type /Catalog /Pages ${tree} 0 R ${outline} ${form} >>`;
   const info = spec.title === undefined ? "" : `/Info ${add(`<< /Title (${spec.title}) >>`)} 0 R`;
-  return assemble(objects, `/Root ${catalog} 0 R ${info} ${encryption(key, spec.password)}`);
+  return assemble(objects, `/Root ${catalog} 0 R ${info} ${encryption(key)}`);
 }
 
+const TURNS = { 0: "1 0 0 1", 90: "0 1 -1 0", 180: "-1 0 0 -1", 270: "0 -1 1 0" };
+
 function show(line: PdfText): string {
-  const text = line.text.replace(/[\\()]/g, "\\$&");
-  return `BT /${line.bold === true ? "F2" : "F1"} ${line.size ?? 10} Tf 1 0 0 1 ${line.x ?? 72} ${line.y} Tm (${text}) Tj ET`;
+  const font = line.unmapped === true ? "F3" : line.bold === true ? "F2" : "F1";
+  const mode = `${line.invisible === true ? 3 : 0} Tr ${line.spacing ?? 0} Tc`;
+  const place = `${TURNS[line.turned ?? 0]} ${line.x ?? 72} ${line.y}`;
+  return `BT /${font} ${line.size ?? 10} Tf ${mode} ${place} Tm ${shown(line)} Tj ET`;
+}
+
+function shown({ text, unmapped }: PdfText): string {
+  if (unmapped !== true) return `(${text.replace(/[\\()]/g, "\\$&")})`;
+  const codes = [...text].map((letter) => ((letter.codePointAt(0) ?? 29) - 29).toString(16).padStart(4, "0"));
+  return `<${codes.join("")}>`;
 }
 
 function addOutline(
@@ -99,11 +134,11 @@ const OWNER = Buffer.alloc(32, 7);
 const PERMISSIONS = -4;
 const FILE_ID = Buffer.from("0123456789abcdef");
 
-function fileKey(): Buffer {
+function fileKey(password: string): Buffer {
   const permissions = Buffer.alloc(4);
   permissions.writeInt32LE(PERMISSIONS);
   return createHash("md5")
-    .update(PADDING)
+    .update(Buffer.concat([Buffer.from(password), PADDING]).subarray(0, 32))
     .update(OWNER)
     .update(permissions)
     .update(FILE_ID)
@@ -111,10 +146,10 @@ function fileKey(): Buffer {
     .subarray(0, 5);
 }
 
-function encryption(key: Buffer | null, password: PdfSpec["password"]): string {
+function encryption(key: Buffer | null): string {
   if (key === null) return "";
-  // The empty user password opens the file when U is the padding under its key; anything else asks for one.
-  const user = password === "owner" ? rc4(key, PADDING) : Buffer.alloc(32, 1);
+  // A password opens the file when U is the padding under its key.
+  const user = rc4(key, PADDING);
   const hex = (bytes: Buffer): string => `<${bytes.toString("hex")}>`;
   return `/ID [${hex(FILE_ID)} ${hex(FILE_ID)}] /Encrypt << /Filter /Standard /V 1 /R 2 /O ${hex(OWNER)} /U ${hex(user)} /P ${PERMISSIONS} >>`;
 }

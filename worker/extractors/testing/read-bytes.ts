@@ -16,7 +16,7 @@ export type Reading = {
   readonly text: string;
 };
 
-type Hints = { readonly mediaType?: string; readonly maxChars?: number };
+type Hints = { readonly mediaType?: string; readonly maxChars?: number; readonly password?: string };
 
 /** Reads bytes in this process. */
 export async function readBytes(
@@ -28,7 +28,8 @@ export async function readBytes(
   try {
     const segments: Segment[] = [];
     let extraction: Extraction | null = null;
-    const file = { ...original, maxChars: hints.maxChars ?? 10_000_000 };
+    const { maxChars = 10_000_000, password } = hints;
+    const file = { ...original, maxChars, ...(password !== undefined && { password }) };
     for await (const item of readFileSegments(file)) {
       if (item.kind === "segment") segments.push(item.segment);
       if (item.kind === "extraction") extraction = item.extraction;

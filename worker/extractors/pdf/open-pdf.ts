@@ -4,18 +4,22 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { PDFDocumentLoadingTask, PDFDocumentProxy } from "pdfjs-dist/types/src/display/api.js";
-import { Failure } from "../failure/failure.ts";
+import { Failure } from "../../failure/failure.ts";
 
 const packageFolder = dirname(createRequire(import.meta.url).resolve("pdfjs-dist/package.json"));
 const folder = (name: string): string => `${join(packageFolder, name)}/`;
 
 export type OpenPdf = { readonly pdf: PDFDocumentProxy; close(): Promise<void> };
 
-/** Throws `extract.encrypted` where a password is needed to read, `extract.corrupt` where it is no PDF inside. */
-export async function openPdf(path: string): Promise<OpenPdf> {
+/**
+ * Throws `extract.encrypted` where a password is needed to read and the given one does not fit, `extract.corrupt`
+ * where it is no PDF inside.
+ */
+export async function openPdf(path: string, password?: string): Promise<OpenPdf> {
   const { getDocument } = await loadPdfjs();
   const task: PDFDocumentLoadingTask = getDocument({
     data: new Uint8Array(await readFile(path)),
+    ...(password !== undefined && { password }),
     cMapUrl: folder("cmaps"),
     cMapPacked: true,
     standardFontDataUrl: folder("standard_fonts"),
@@ -44,7 +48,8 @@ export async function openPdf(path: string): Promise<OpenPdf> {
   }
 }
 
-async function loadPdfjs() {
+/** Its code is loaded once for a process. */
+export async function loadPdfjs() {
   // pdf.js constructs one of these while it loads and asks for a native canvas otherwise, which the child may
   // not load. Text needs none of them.
   for (const name of ["DOMMatrix", "Path2D", "ImageData"])

@@ -1,0 +1,108 @@
+// One page of a PDF after the other: its lines, and what went wrong with it. Pages around the one that is asked for
+// are read ahead, because only neighbours show what runs along all of them; each page is parsed once.
+import type { PDFDocumentProxy, PDFPageProxy } from "pdfjs-dist/types/src/display/api.js";
+import { Failure } from "../../failure/failure.ts";
+import { createNotesReader, type PageNotes } from "./annotations.ts";
+import { type ComposedPage, composePage, draftPage, type PageDraft } from "./compose-page.ts";
+import { createFontFacts, type FontFacts } from "./fonts.ts";
+import type { Fragment } from "./fragments.ts";
+import type { PageTally } from "./page-tally.ts";
+import { readItems } from "./read-items.ts";
+import { edgesOf, type PageEdges, runningOf, WINDOW } from "./running-text.ts";
+import { runsOfPage } from "./runs.ts";
+import { standUp } from "./stacked-text.ts";
+import { readTags } from "./tags.ts";
+
+export type PageText = ComposedPage & Pick<PageNotes, "texts">;
+
+export type PageReader = {
+  /** Call in order, from page 1. */
+  read(page: number): Promise<PageText>;
+  /** Pages before their time, to learn from; where they lie apart, running headers may still be among their lines. */
+  peek(pages: readonly number[]): Promise<ComposedPage[]>;
+  /** Looks up the fonts of a page that was read. */
+  learnFonts(page: number): Promise<void>;
+  readonly fonts: FontFacts;
+};
+
+type Composed = { readonly page: ComposedPage; readonly running: ReadonlySet<Fragment> };
+type Kept = { readonly draft: PageDraft; readonly notes: PageNotes; composed: Composed | null };
+
+const EMPTY: PageDraft = { frames: [], tags: new Map(), tagged: false, doubled: 0 };
+const NO_NOTES: PageNotes = { texts: [], remarks: 0 };
+
+export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally): Promise<PageReader> {
+  const kept = new Map<number, Kept>();
+  const edges = new Map<number, PageEdges>();
+  const fonts = createFontFacts();
+  const notesOf = createNotesReader(pdf);
+  const marks = (await pdf.getMarkInfo().catch(() => null)) as { readonly Suspects?: boolean } | null;
+
+  const draft = async (number: number): Promise<PageDraft | null> => {
+    let page: PDFPageProxy | null = null;
+    try {
+      page = await pdf.getPage(number);
+      const tags = await readTags(page);
+      const items = await readItems(page, tags.size > 0);
+      if (items.cut) tally.cutShort(number);
+      const runs = standUp(runsOfPage(items));
+      await fonts.check(page, runs.frames[0]?.runs ?? []);
+      return draftPage(runs, tags, marks?.Suspects === true);
+    } catch (thrown) {
+      if (thrown instanceof Failure) throw thrown;
+      tally.broke(number);
+      return null;
+    } finally {
+      page?.cleanup();
+    }
+  };
+  const keep = async (number: number): Promise<Kept> => {
+    const known = kept.get(number);
+    if (known !== undefined) return known;
+    const drafted = await draft(number);
+    const notes = drafted === null ? NO_NOTES : await notesOf(number);
+    const page = { draft: drafted ?? EMPTY, notes, composed: null };
+    kept.set(number, page);
+    const [own = [], ...turned] = page.draft.frames;
+    edges.set(number, edgesOf(own, turned.flat()));
+    return page;
+  };
+  const compose = (number: number, page: Kept): Composed => {
+    const running = runningOf(number, edges, pdf.numPages);
+    return { page: composePage(page.draft, running, fonts.isGarbled), running };
+  };
+
+  return {
+    fonts,
+    async peek(pages) {
+      for (const number of pages) await keep(number);
+      const all = pages.length === pdf.numPages;
+      return await Promise.all(
+        pages.map(async (number) => {
+          const page = await keep(number);
+          const composed = page.composed ?? compose(number, page);
+          // Only with all pages before us is what runs along them known for good.
+          if (all) page.composed = composed;
+          return composed.page;
+        }),
+      );
+    },
+    async read(number) {
+      const last = Math.min(number + WINDOW, pdf.numPages);
+      for (let ahead = number; ahead <= last; ahead += 1) await keep(ahead);
+      const own = await keep(number);
+      const { page, running } = own.composed ?? compose(number, own);
+      kept.delete(number);
+      edges.delete(number - WINDOW);
+      const lines = page.lines.filter((line) => !line.unreadable);
+      tally.read(number, { page, running, draft: own.draft, notes: own.notes });
+      return { ...page, lines, texts: own.notes.texts };
+    },
+    async learnFonts(number) {
+      const page = await pdf.getPage(number).catch(() => null);
+      if (page === null) return;
+      await fonts.learn(page);
+      page.cleanup();
+    },
+  };
+}
