@@ -4,7 +4,7 @@
 // Nested tables fold from the inside out.
 import type { Block } from "./cut-segments.ts";
 
-const CELL_SEPARATOR = " | ";
+export const CELL_SEPARATOR = " | ";
 /** A cell with more than this is prose that somebody laid out with a table. */
 const MAX_CELL_CHARS = 2_000;
 const MAX_CELL_BLOCKS = 12;
