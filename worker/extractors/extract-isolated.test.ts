@@ -135,6 +135,20 @@ test(
   },
 );
 
+test("a password reaches the child with its file", { timeout: TIME }, async () => {
+  const locked = await original(
+    "a.pdf",
+    makePdf({ pages: [[{ text: "Opened", y: 700 }]], password: "user" }),
+  );
+  const extractors = open();
+  let text = "";
+
+  for await (const item of extractors.extract({ ...locked, password: "user" }, new AbortController().signal))
+    if (item.kind === "segment") text += item.segment.content;
+
+  expect(text).toBe("Opened\n");
+});
+
 test("a child sends no more than it was given credit for", { timeout: TIME }, async () => {
   const folder = await folderFor();
   const path = join(folder, "original");

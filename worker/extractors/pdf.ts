@@ -36,7 +36,8 @@ async function* readPages(pdf: PDFDocumentProxy, file: FileToRead): AsyncGenerat
   const joiner = createWordJoiner();
   for (let page = 1; page <= pdf.numPages; page += 1) {
     const { lines, texts } = await reader.read(page);
-    const blocks = arrange(lines, finder.find(page, lines), (between) => paragraphsOf(between, joiner));
+    const headings = await finder.find(page, lines);
+    const blocks = arrange(lines, headings, (between) => paragraphsOf(between, joiner));
     for (const block of [{ kind: "page", page } as const, ...blocks, ...texts])
       for (const segment of cutter.add(block)) yield { kind: "segment", segment };
     yield { kind: "progress", page, pages: pdf.numPages };

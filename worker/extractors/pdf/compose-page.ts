@@ -118,7 +118,7 @@ function composePart(
 ): { lines: PdfLine[]; columns: number; regions: number } {
   if (place !== null && place.cell !== null)
     return { lines: rowOf(fragments, first, tags, isGarbled), columns: 1, regions: 1 };
-  const rtl = isRightToLeft(fragments.flatMap((fragment) => fragment.runs.map((run) => run.text)));
+  const rtl = isRightToLeft(fragments.map((fragment) => fragment.text));
   const { regions, columns } = orderFragments(fragments, rtl);
   const lines = regions.flatMap((region, at) => {
     const tagLevel = place?.level ?? levelOf(region, tags);

@@ -10,6 +10,7 @@ const MIN_SPACED_LETTERS = 5;
 const WIDE_WORD_GAP = 1.6;
 
 const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
+const ANY_RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 const STRONG = /[\p{L}]/gu;
 
 /** Whether most letters of these texts are written from right to left. */
@@ -17,7 +18,7 @@ export function isRightToLeft(texts: Iterable<string>): boolean {
   let rtl = 0;
   let all = 0;
   for (const text of texts) {
-    const found = text.match(RTL)?.length ?? 0;
+    const found = ANY_RTL.test(text) ? (text.match(RTL)?.length ?? 0) : 0;
     rtl += found;
     all += found > 0 ? (text.match(STRONG)?.length ?? 0) : text.length;
   }

@@ -21,7 +21,7 @@ const MIN_BOOKMARKS = 3;
 
 export type HeadingFinder = {
   readonly way: string;
-  find(page: number, lines: readonly PdfLine[]): readonly PdfHeading[];
+  find(page: number, lines: readonly PdfLine[]): PdfHeading[] | Promise<PdfHeading[]>;
 };
 
 export async function chooseFinder(pdf: PDFDocumentProxy, reader: PageReader): Promise<HeadingFinder> {
@@ -35,7 +35,7 @@ export async function chooseFinder(pdf: PDFDocumentProxy, reader: PageReader): P
   if (bookmarks === 0) return seen;
   return {
     way: `outline and ${seen.way}`,
-    find: (page, lines) => nestHeadings(marked(page, lines), seen.find(page, lines)),
+    find: async (page, lines) => nestHeadings(marked(page, lines), await seen.find(page, lines)),
   };
 }
 
@@ -44,12 +44,19 @@ async function lookForHeadings(pdf: PDFDocumentProxy, reader: PageReader): Promi
   const sample = (await reader.peek(pages)).map((page) => page.lines.filter((line) => !line.unreadable));
   if (sample.some((lines) => lines.some((line) => line.tagLevel !== null)))
     return { way: "tags", find: (_, lines) => headingsByTags(lines) };
-  for (const [at, page] of pages.entries()) {
-    const asked = [...fontsInQuestion(sample[at] ?? [])].filter((font) => !reader.fonts.isKnown(font));
-    if (asked.length > 0) await reader.learnFonts(page);
-  }
+  const learnFonts = async (page: number, lines: readonly PdfLine[]): Promise<void> => {
+    const asked = [...fontsInQuestion(lines)].some((font) => !reader.fonts.isKnown(font));
+    if (asked) await reader.learnFonts(page);
+  };
+  for (const [at, page] of pages.entries()) await learnFonts(page, sample[at] ?? []);
   const styles = learnStyles(sample, reader.fonts.isBold);
-  return { way: "fonts", find: (_, lines) => headingsByFonts(lines, styles) };
+  return {
+    way: "fonts",
+    async find(page, lines) {
+      await learnFonts(page, lines);
+      return headingsByFonts(lines, styles);
+    },
+  };
 }
 
 /** The first pages and others spread over the document. */

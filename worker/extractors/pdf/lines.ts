@@ -103,7 +103,7 @@ type Composed = Pick<PdfLine, "text" | "x" | "right" | "cells" | "rtl"> & { read
 function composeRow(row: readonly Fragment[]): Composed {
   const sorted = row.toSorted((a, b) => a.x - b.x || a.seq - b.seq);
   const runs = sorted.flatMap((fragment) => fragment.runs);
-  const rtl = isRightToLeft(runs.map((run) => run.text));
+  const rtl = isRightToLeft(sorted.map((fragment) => fragment.text));
   const cells: { x: number; right: number; runs: Run[] }[] = [];
   for (const fragment of sorted) {
     const last = cells.at(-1);

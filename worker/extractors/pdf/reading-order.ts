@@ -36,21 +36,21 @@ export function orderFragments(fragments: readonly Fragment[], rtl: boolean): Pa
 }
 
 function cut(node: Node, rtl: boolean): Node[] | null {
-  const { fragments } = node;
-  if (fragments.length < MIN_FRAGMENTS || !standSideBySide(fragments)) return null;
+  if (node.fragments.length < MIN_FRAGMENTS) return null;
+  const fragments = node.fragments.toSorted((a, b) => b.y - a.y);
+  if (!standSideBySide(fragments)) return null;
   for (const gutter of findGutters(fragments)) {
-    const parts = cutAlong(gutter, node, rtl);
+    const parts = cutAlong(gutter, { ...node, fragments }, rtl);
     if (parts !== null) return parts;
   }
   const bands = cutAcross(fragments);
   return bands === null ? null : bands.map((band) => ({ ...node, fragments: band, depth: node.depth + 1 }));
 }
 
-/** Whether anything stands beside anything: else there is nothing to decide, as in most regions of most pages. */
+/** Whether anything stands beside anything: else there is nothing to decide, as in most regions. From the top down. */
 function standSideBySide(fragments: readonly Fragment[]): boolean {
-  const sorted = fragments.toSorted((a, b) => b.y - a.y);
-  return sorted.some((one, at) => {
-    const next = sorted[at + 1];
+  return fragments.some((one, at) => {
+    const next = fragments[at + 1];
     return (
       next !== undefined &&
       one.y - next.y < 0.5 * Math.min(one.size, next.size) &&
@@ -104,11 +104,11 @@ function rowsAt(from: readonly number[], sides: readonly Fragment[][]): Fragment
 
 type Band = { readonly across: Fragment[]; readonly left: Fragment[]; readonly right: Fragment[] };
 
-/** From the top: the fragments that cross the gutter, then what stands beside it until the next that cross. */
+/** From the top down: the fragments that cross the gutter, then what stands beside it until the next that cross. */
 function bandsOf({ from, to }: Gutter, fragments: readonly Fragment[]): Band[] {
   const middle = (from + to) / 2;
   const bands: Band[] = [];
-  for (const fragment of fragments.toSorted((a, b) => b.y - a.y)) {
+  for (const fragment of fragments) {
     const crosses = fragment.x < from && fragment.right > to;
     const side = (fragment.x + fragment.right) / 2 < middle ? "left" : "right";
     const last = bands.at(-1);

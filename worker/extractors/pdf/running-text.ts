@@ -19,7 +19,7 @@ const HEIGHT_SHIFT = 3;
 const MIN_DISTANCE = 1.7;
 /** A line whose number changes is a page's own title when it is larger than the text by so much. */
 const MAX_SIZE = 1.1;
-const MAX_CHARS = 200;
+const MAX_CHARS = 120;
 /** Turned pieces looked at; a page with more is a drawing. */
 const MAX_TURNED = 20;
 /** Words around a number that counts the pages; fewer are a title of their own. */
@@ -71,9 +71,11 @@ export function edgesOf(fragments: readonly Fragment[], turned: readonly Fragmen
 
 function edgeOf(fragment: Fragment): Edge {
   const { text } = fragment;
+  if (text.length > MAX_CHARS) return { fragment, key: "", numbers: [], artifact: false };
   const artifact = fragment.runs.every((run) => run.artifact);
   const roman = ROMAN.test(text) ? romanValue(text.toLowerCase()) : null;
   if (roman !== null) return { fragment, key: "#", numbers: [roman], artifact };
+  if (!/\d/.test(text)) return { fragment, key: text, numbers: [], artifact };
   const numbers = [...text.matchAll(/\d{1,9}/g)].map(([digits]) => Number(digits));
   return { fragment, key: text.replace(/\d{1,9}/g, "#").replace(/\s+/g, " "), numbers, artifact };
 }
@@ -157,7 +159,7 @@ const PAGE_NUMBER = new RegExp(
 const isPageNumber = (edge: Edge): boolean => PAGE_NUMBER.test(edge.key);
 
 function mayRun(edge: Edge, row: EdgeRow, size: number): boolean {
-  if (edge.key.length > MAX_CHARS) return false;
+  if (edge.key === "") return false;
   return edge.numbers.length === 0 || row.size <= MAX_SIZE * size || isPageNumber(edge);
 }
 
