@@ -9,14 +9,12 @@ import type { Config } from "./config/config.ts";
 import type { Database } from "./database/database.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { postgresLines } from "./database/postgres-line.ts";
-import { openBatcher } from "./embedders/batch.ts";
 import type { Embedder } from "./embedders/embedder.ts";
 import { openEmbedder } from "./embedders/open-embedder.ts";
 import { type Extractors, openExtractors } from "./extractors/extract-isolated.ts";
 import { Failure } from "./failure/failure.ts";
-import { failureFromUnknown } from "./failure/from-unknown.ts";
 import type { Log } from "./log/log.ts";
-import type { EmbedBatch } from "./pipeline/embed-batch.ts";
+import { openEmbedding, probe } from "./pipeline/open-embedding.ts";
 import { openPipeline } from "./pipeline/run-job.ts";
 import { checkDatabase, checkEmbedder } from "./queue/check-start.ts";
 import { openLeaseKeeper } from "./queue/lease-keeper.ts";
@@ -46,7 +44,6 @@ export type Parts = {
 // 200 MB of text is more than any book; above it a document is something else.
 const MOST_CHARS = 400_000_000;
 const MOST_CHUNKS = 1_000_000;
-const PROBE_MS = 10_000;
 const CHECK_MS = 60_000;
 // What serves the jobs has this long to end when the worker does.
 const CLOSE_MS = 2000;
@@ -222,61 +219,6 @@ async function startWorker(
     async stop(reason) {
       await worker.stop(reason);
       await ended.catch(() => {});
-    },
-  };
-}
-
-/** The process's one way to the provider, with the price of what went through it. */
-function openEmbedding(
-  embedder: Embedder,
-  config: Config,
-  activity: Activity,
-): { embed: EmbedBatch; close(): Promise<void> } {
-  const batcher = openBatcher(tellingOfRequests(embedder, activity), {
-    batch: config.embeddingBatch,
-    concurrency: config.embeddingConcurrency,
-  });
-  const price = (embedder.priceUsdPerMillionTokens ?? 0) / 1_000_000;
-  return {
-    async embed(texts, signal) {
-      if (texts.length === 0) return { vectors: [], tokens: 0, costUsd: 0 };
-      const { vectors, tokens } = await batcher.embed(texts, signal);
-      return { vectors, tokens, costUsd: tokens * price };
-    },
-    close: () => batcher.close(),
-  };
-}
-
-/** What becomes of one plain word within a few seconds. */
-async function probe(embedder: Embedder): Promise<"answers" | "away" | "refuses"> {
-  try {
-    await embedder.embed(["canary"], AbortSignal.timeout(PROBE_MS));
-    return "answers";
-  } catch (thrown) {
-    return failureFromUnknown(thrown).code === "embed.input-rejected" ? "refuses" : "away";
-  }
-}
-
-/** The same embedder, each of whose requests is told of. */
-function tellingOfRequests(embedder: Embedder, activity: Activity): Embedder {
-  const { provider, model } = embedder;
-  return {
-    ...embedder,
-    async embed(texts, signal, answered) {
-      const startedAt = performance.now();
-      const durationMs = () => Math.round(performance.now() - startedAt);
-      try {
-        const answer = await embedder.embed(texts, signal, answered);
-        const facts = { texts: texts.length, tokens: answer.tokens, durationMs: durationMs() };
-        activity.say("embeddings.received", { provider, model, ...facts });
-        return answer;
-      } catch (thrown) {
-        // What we ended ourselves says nothing about the provider.
-        if (signal.aborted) throw thrown;
-        const { code } = failureFromUnknown(thrown);
-        activity.say("embeddings.failed", { provider, code, durationMs: durationMs() });
-        throw thrown;
-      }
     },
   };
 }
