@@ -11,21 +11,15 @@ import { createPageCounter } from "./docx-pages.ts";
 import { createStyleReader } from "./docx-styles.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
 import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office-package.ts";
-import { openZipArchive, type ZipArchive } from "./zip-archive.ts";
+import { readsZip } from "./reads-zip.ts";
+import type { ZipArchive } from "./zip-archive.ts";
 
 /** Word's marks of page ends are looked for in so much XML: no single page has more. */
 const HINT_BYTES = 1 << 20;
 
 type Item = Block | { readonly kind: "part"; readonly id: string };
 
-export async function* readDocx(file: FileToRead): AsyncGenerator<Extracted> {
-  const zip = await openZipArchive(file.path);
-  try {
-    yield* readPackage(zip, file);
-  } finally {
-    zip.close();
-  }
-}
+export const readDocx = readsZip(readPackage);
 
 async function* readPackage(zip: ZipArchive, file: FileToRead): AsyncGenerator<Extracted> {
   const main = await findMainPart(zip, "word/document.xml");

@@ -3,25 +3,20 @@
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter, type SegmentCutter } from "./cut-segments.ts";
 import { decodeChunks } from "./decode-text.ts";
-import { type EpubBook, type EpubChapter, openBook } from "./epub-package.ts";
+import { type EpubChapter, openBook } from "./epub-package.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
 import { createHtmlBlocks } from "./html-blocks.ts";
 import { describeLeftOut } from "./html-left-out.ts";
 import { hiddenRule } from "./html-signs.ts";
 import { iconvName } from "./legacy-encodings.ts";
-import { openZipArchive, type ZipArchive } from "./zip-archive.ts";
+import { readsZip } from "./reads-zip.ts";
+import type { ZipArchive } from "./zip-archive.ts";
 
 /** Throws `extract.encrypted`, `extract.corrupt`, `extract.empty`, `extract.no-text`, `extract.too-large`. */
-export async function* readEpub(file: FileToRead): AsyncGenerator<Extracted> {
-  const zip = await openZipArchive(file.path);
-  try {
-    yield* readBook(zip, await openBook(zip), file);
-  } finally {
-    zip.close();
-  }
-}
+export const readEpub = readsZip(readBook);
 
-async function* readBook(zip: ZipArchive, book: EpubBook, file: FileToRead): AsyncGenerator<Extracted> {
+async function* readBook(zip: ZipArchive, file: FileToRead): AsyncGenerator<Extracted> {
+  const book = await openBook(zip);
   const leftOut = new Map<string, number>();
   let broken = 0;
   const said = (): Extracted => {

@@ -8,16 +8,10 @@ import { createOdfSheets } from "./odf-sheet.ts";
 import { createOdfStyles, type OdfStyles } from "./odf-styles.ts";
 import { readPart, readTitle, readWholePart } from "./office-package.ts";
 import type { XmlEvents } from "./office-xml.ts";
-import { openZipArchive, type ZipArchive } from "./zip-archive.ts";
+import { readsZip } from "./reads-zip.ts";
+import type { ZipArchive } from "./zip-archive.ts";
 
-export async function* readOpenDocument(file: FileToRead): AsyncGenerator<Extracted> {
-  const zip = await openZipArchive(file.path);
-  try {
-    yield* readPackage(zip, file);
-  } finally {
-    zip.close();
-  }
-}
+export const readOpenDocument = readsZip(readPackage);
 
 async function* readPackage(zip: ZipArchive, file: FileToRead): AsyncGenerator<Extracted> {
   await refuseEncrypted(zip);

@@ -6,16 +6,10 @@ import type { Extracted, FileToRead } from "./extractor.ts";
 import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office-package.ts";
 import { createTextBodyReader } from "./office-text-body.ts";
 import { createSlideReader } from "./pptx-slide.ts";
-import { openZipArchive, type ZipArchive } from "./zip-archive.ts";
+import { readsZip } from "./reads-zip.ts";
+import type { ZipArchive } from "./zip-archive.ts";
 
-export async function* readPptx(file: FileToRead): AsyncGenerator<Extracted> {
-  const zip = await openZipArchive(file.path);
-  try {
-    yield* readPackage(zip, file);
-  } finally {
-    zip.close();
-  }
-}
+export const readPptx = readsZip(readPackage);
 
 async function* readPackage(zip: ZipArchive, file: FileToRead): AsyncGenerator<Extracted> {
   const slides = await listSlides(zip);

@@ -5,18 +5,12 @@ import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
 import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office-package.ts";
+import { readsZip } from "./reads-zip.ts";
 import { createSheetReader } from "./xlsx-sheet.ts";
 import { createFormatReader, createSharedTextReader, createWorkbookReader } from "./xlsx-workbook.ts";
-import { openZipArchive, type ZipArchive } from "./zip-archive.ts";
+import type { ZipArchive } from "./zip-archive.ts";
 
-export async function* readXlsx(file: FileToRead): AsyncGenerator<Extracted> {
-  const zip = await openZipArchive(file.path);
-  try {
-    yield* readPackage(zip, file);
-  } finally {
-    zip.close();
-  }
-}
+export const readXlsx = readsZip(readPackage);
 
 async function* readPackage(zip: ZipArchive, file: FileToRead): AsyncGenerator<Extracted> {
   const main = await findMainPart(zip, "xl/workbook.xml");
