@@ -33,12 +33,15 @@ declare
 begin
   for v_domain in
     select * from (values
-      ('rag_job_kind', $d$text check (value in ('document', 'relationships', 'sync'))$d$),
+      ('rag_job_kind', $d$text check (value in ('document', 'reembed', 'relationships', 'sync'))$d$),
       ('rag_job_status', $d$text check (value in ('queued', 'processing', 'complete', 'failed', 'cancelled'))$d$),
       ('rag_job_stage', $d$text check (value in ('fetching', 'parsing', 'embedding', 'analysing', 'completing'))$d$),
       ('rag_job_wait', $d$text check (value in ('document', 'cap', 'pause'))$d$),
       ('rag_priority', 'smallint check (value between 0 and 9)'),
       ('rag_run_time', $d$timestamptz check (value > '2000-01-01' and value < '2200-01-01')$d$),
+      -- W3C Trace Context, version 00 and what is laid out like it: version, trace, span, flags.
+      ('rag_traceparent', $d$text check (
+        value ~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$')$d$),
       ('rag_attempts', 'integer check (value >= 0)'),
       ('rag_most_attempts', 'integer check (value between 1 and 100)')) d (name, definition)
   loop
@@ -82,6 +85,8 @@ create table if not exists public.rag_ingestion_queue (
   total_chunks integer,
   processed_chunks integer not null default 0,
   reused_chunks integer not null default 0,
+  -- Those that the provider refused, and that have no vector; rag_rejected_chunks says which and why.
+  rejected_chunks integer not null default 0,
   tokens bigint not null default 0,
   cost_usd numeric(14, 8) not null default 0,
   error_code text,
@@ -89,6 +94,10 @@ create table if not exists public.rag_ingestion_queue (
   -- The last ten: {at, code, detail, attempt, worker_id}.
   errors jsonb not null default '[]',
   dedupe_key text,
+  -- What a job of the kind sync is asked (rag_check_sync).
+  sync jsonb,
+  -- The span of whoever enqueued it: the trace of its runs goes on from there (rag_trace_parents).
+  traceparent public.rag_traceparent,
   submitted_at timestamptz not null default now(),
   started_at timestamptz,
   -- Set by the functions, never forced by a trigger; a live job's is at most two minutes old.
@@ -118,10 +127,16 @@ create index if not exists rag_queue_delayed on public.rag_ingestion_queue (run_
 create unique index if not exists rag_queue_working on public.rag_ingestion_queue
   (tenant_id, (case when kind = 'document' then document_id else id end))
   where status = 'processing';
-create index if not exists rag_queue_by_document on public.rag_ingestion_queue (document_id);
+-- With room for the entries of both later versions of a row: without it half of them split a page or look for dead
+-- ones to make room, a twentieth of claim and settle.
+create index if not exists rag_queue_by_document on public.rag_ingestion_queue (document_id) with (fillfactor = 35);
 -- Ranges of blocks, for lists of the last hour or day: a job that moves on hardly ever writes here.
 create index if not exists rag_queue_recent on public.rag_ingestion_queue using brin (submitted_at)
   with (pages_per_range = 32, autosummarize = on);
+create index if not exists rag_queue_sync on public.rag_ingestion_queue (status) where kind = 'sync';
+-- Only while the model is changed are there rows in it.
+create index if not exists rag_queue_reembed on public.rag_ingestion_queue (status, document_id)
+  where kind = 'reembed';
 create unique index if not exists rag_queue_dedupe on public.rag_ingestion_queue (tenant_id, dedupe_key)
   where dedupe_key is not null;
 
@@ -158,7 +173,7 @@ create table if not exists public.rag_pauses (
   reason text,
   paused_at timestamptz not null default now(),
   primary key (scope, name),
-  check (scope <> 'kind' or name in ('document', 'relationships', 'sync'))
+  check (scope <> 'kind' or name in ('document', 'reembed', 'relationships', 'sync'))
 );
 
 -- A cell's value; 0 before it was ever set. Hot paths write this out: Postgres parses a function in SQL each time.
@@ -212,7 +227,7 @@ begin
         and o.position >= v_clock)
   into v_step, v_row.waits_for, v_last
   from (select 1) one
-  left join public.rag_documents d on d.id = v_row.document_id
+  left join public.rag_documents d on d.id = v_row.document_id and v_row.kind in ('document', 'reembed')
   left join public.rag_tenants t on t.tenant_id = v_row.tenant_id;
   v_row.position := greatest(v_clock, v_last + v_step);
   return v_row;

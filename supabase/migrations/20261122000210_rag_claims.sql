@@ -259,7 +259,7 @@ begin
 end $$;
 
 -- queued -> processing for up to p_slots ready rows of these kinds: the higher priority first, then by position.
--- Answers them as rag_claim_jobs does; null when none is ready, an empty array when none of those may be taken yet:
+-- Answers them as rag_claim_jobs does; null when none is ready, an empty object when none of those may be taken yet:
 -- somebody else is counting their tenants' jobs this very moment.
 -- p_limited: some tenant has a cap or is paused. p_again: this transaction has claimed before.
 -- Raises unique_violation when two rows of one document meet.
@@ -307,7 +307,7 @@ begin
   if p_limited then
     v_places := v_allowed;
     if v_places = '{}' then
-      return '[]'::json;
+      return '{}'::json;
     end if;
   end if;
 
@@ -323,15 +323,20 @@ begin
   ), tops as (
     select t.priority, max(t.position) as position from taken t group by t.priority)
   select (
-      -- Rows as JSON, not json_build_object: 5 us a job less. And no function of ours, which would not be inlined.
-      select json_agg(j) from (
-        select t.id as job_id, t.lease_token::text as lease_token, t.kind, t.tenant_id, t.attempts as attempt,
-          t.max_attempts, (
-            select row_to_json(o) from (
-              -- What the worker needs of it; each field more is a microsecond a job.
-              select d.id, d.title, d.source_uri, d.kind, d.version, d.media_type, d.metadata
-              from public.rag_documents d where d.id = t.document_id) o) as document
-        from taken t order by t.priority desc, t.position) j),
+      -- A column each: an object a row took a third longer here, and twice as many bytes that the worker has to read.
+      select json_build_object(
+        'job_id', array_agg(j.id), 'lease_token', array_agg(j.lease_token::text), 'kind', array_agg(j.kind::text),
+        'tenant_id', array_agg(j.tenant_id), 'attempt', array_agg(j.attempts::integer),
+        'max_attempts', array_agg(j.max_attempts::integer), 'document_id', array_agg(j.document_id),
+        'title', array_agg(j.title), 'source_uri', array_agg(j.source_uri),
+        'document_kind', array_agg(j.document_kind), 'version', array_agg(j.version),
+        'media_type', array_agg(j.media_type), 'metadata', array_agg(j.metadata), 'user_id', array_agg(j.user_id))
+      from (
+        -- What the worker needs of the document; each column more is half a microsecond a job.
+        select t.id, t.lease_token, t.kind, t.tenant_id, t.attempts, t.max_attempts, d.id as document_id, d.title,
+          d.source_uri, d.kind as document_kind, d.version, d.media_type, d.metadata, d.user_id
+        from taken t left join public.rag_documents d on d.id = t.document_id
+        order by t.priority desc, t.position) j),
     (select array_agg(o.priority) from tops o), (select array_agg(o.position) from tops o)
   into v_jobs, v_priorities, v_tops;
   for v_place in 1..coalesce(array_length(v_tops, 1), 0) loop
@@ -346,7 +351,7 @@ create or replace function public.rag_take_in_peace(
   p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer, p_limited boolean) returns json
 language plpgsql set search_path = '' as $$
 declare
-  v_jobs jsonb := '[]'::jsonb;
+  v_jobs jsonb;
   v_job json;
   v_set_aside integer;
 begin
@@ -359,8 +364,9 @@ begin
   for v_turn in 1..2 * p_slots loop
     begin
       v_job := public.rag_take_ready(p_worker, 1, p_kinds, p_lease_seconds, p_limited, true);
-      exit when v_job is null or v_job::text = '[]';
-      v_jobs := v_jobs || v_job::jsonb;
+      exit when v_job is null or v_job::text = '{}';
+      v_jobs := coalesce((
+        select jsonb_object_agg(c.key, c.value || (v_job::jsonb -> c.key)) from jsonb_each(v_jobs) c), v_job::jsonb);
     exception when unique_violation then
       with behind as (
         update public.rag_ingestion_queue q set waits_for = 'document'
@@ -374,29 +380,58 @@ begin
       select count(*) into v_set_aside from behind;
       exit when v_set_aside = 0;
     end;
-    exit when jsonb_array_length(v_jobs) >= p_slots;
+    exit when jsonb_array_length(v_jobs -> 'job_id') >= p_slots;
   end loop;
-  return nullif(v_jobs::text, '[]')::json;
+  return v_jobs::json;
+end $$;
+
+-- Which of these kinds a worker takes whose model has this identity: documents are embedded with the live model, and
+-- embedded again with the next one. Without a next one, documents that were left behind are the live one's too.
+-- null when its model is neither.
+create or replace function public.rag_kinds_of_model(p_model text, p_kinds text[]) returns text[]
+language plpgsql stable set search_path = '' as $$
+declare
+  v_see record;
+begin
+  if not 'document' = any (p_kinds) then
+    return p_kinds;
+  end if;
+  select max(m.identity) filter (where m.state = 'live') as live, max(m.name) filter (where m.state = 'live') as name,
+    max(m.identity) filter (where m.state = 'next') as next
+  into v_see from public.rag_models m;
+  if coalesce(v_see.live, p_model) = p_model then
+    return case when v_see.next is null then p_kinds || array['reembed'] else p_kinds end;
+  elsif v_see.next = p_model then
+    return array_replace(p_kinds, 'document', 'reembed');
+  elsif not exists (select 1 from public.rag_document_chunks c where c.embedding_model = v_see.name) then
+    -- As in rag_bind_model: without a vector it binds nobody.
+    return p_kinds;
+  end if;
+  return null;
 end $$;
 
 -- Called by every worker that has a free slot or something to settle; one round trip for all of it.
 -- p_settled: [{job_id, lease_token, transition, chunks, segments, error_code, error_detail, delay_seconds}], see
 -- rag_settle_jobs. p_holds: how many other jobs the worker has at work. p_listens: the channel this worker listens on, null for none. p_reap: look for jobs of workers
--- that disappeared when it is time (false while the caller itself has just been cut off).
+-- that disappeared when it is time (false while the caller itself has just been cut off). p_model: the identity of
+-- the caller's model, as in rag_models; it says which documents are its to embed (null: whatever p_kinds says).
 -- Answers an object with what there is to tell, null for what there is not: settled (one answer an item,
 -- in order), jobs (as rag_claim_jobs), reaped {requeued, failed}, watch (true while a worker with a session lock
--- other than the caller has jobs), due_ms (nothing was ready, and the next delayed job is due within a minute), chores (there is something for rag_fill_terms or
--- rag_collect_garbage).
+-- other than the caller has jobs), due_ms (nothing was ready, and the next delayed job is due within a minute), chores (there is something for rag_fill_terms,
+-- rag_collect_garbage or rag_advance_switch), foreign (true when no document is the caller's, for its model is neither
+-- the live nor the next one).
 -- Without JIT: a scan of a small table that nothing else can read counts as forbidden, hence as dear enough to compile.
 -- With generic plans, here and in all that is called from here: the five custom ones that each statement of a session
 -- would get first cost more than a claim, and none of them is better.
 create or replace function public.rag_settle_and_claim(
   p_worker text, p_settled json, p_slots integer, p_kinds text[], p_lease_seconds integer,
-  p_holds integer default 0, p_listens text default null, p_reap boolean default true) returns json
+  p_holds integer default 0, p_listens text default null, p_reap boolean default true,
+  p_model text default null) returns json
 language plpgsql set search_path = '' set enable_seqscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_slots integer := least(p_slots, 1000);
   v_kinds text[] := p_kinds;
+  v_foreign json;
   v_settled json;
   v_jobs json;
   v_reaped json;
@@ -409,7 +444,8 @@ declare
   v_known integer;
   v_see record;
 begin
-  if json_array_length(p_settled) > 0 then
+  -- As text: a parse of 500 items to count them is a microsecond a job.
+  if p_settled::text <> '[]' then
     -- Not by a claim alone: somebody waits for it.
     if v_floors_due then
       perform public.rag_raise_floors();
@@ -418,8 +454,16 @@ begin
     v_settled := public.rag_settle_jobs(p_settled);
   end if;
 
+  if p_model is not null then
+    v_kinds := public.rag_kinds_of_model(p_model, p_kinds);
+    if v_kinds is null then
+      v_kinds := array_remove(p_kinds, 'document');
+      v_foreign := 'true'::json;
+    end if;
+  end if;
+
   -- The worker's own row, and all that is rare.
-  select w.alive_until, w.jobs, (w.kinds, w.listen_channel) is not distinct from (p_kinds, p_listens) as told,
+  select w.alive_until, w.jobs, w.missing_since is not null as missing, (w.kinds, w.listen_channel) is not distinct from (v_kinds, p_listens) as told,
     exists (select 1 from public.rag_workers o where o.worker_id <> p_worker and o.locked_at is not null
       and o.jobs > 0 and o.alive_until >= now()) as watch,
     exists (select 1 from public.rag_ingestion_queue q where q.status = 'queued' and q.position is null
@@ -435,10 +479,11 @@ begin
   into v_see
   from (select 1) one left join public.rag_workers w on w.worker_id = p_worker;
   v_known := v_see.jobs;
-  -- When a third of the lease is over: an idle poll writes nothing most of the time.
-  if v_see.alive_until is null or not v_see.told
+  -- When a third of the lease is over: an idle poll writes nothing most of the time. And when others miss the worker,
+  -- whose session was cut: who calls is alive, and must not be the one that reaps its own jobs.
+  if v_see.alive_until is null or not v_see.told or v_see.missing
     or v_see.alive_until < now() + make_interval(secs => p_lease_seconds * 2 / 3.0) then
-    perform public.rag_tell_alive(p_worker, p_lease_seconds, p_kinds, p_listens, p_holds);
+    perform public.rag_tell_alive(p_worker, p_lease_seconds, v_kinds, p_listens, p_holds);
     v_known := p_holds;
   end if;
   if p_reap then
@@ -450,7 +495,7 @@ begin
 
   if v_slots > 0 then
     if v_see.paused then
-      v_kinds := array(select k.kind from unnest(p_kinds) k (kind)
+      v_kinds := array(select k.kind from unnest(v_kinds) k (kind)
         where not exists (select 1 from public.rag_pauses p
           where p.scope = 'all' or p.scope = 'kind' and p.name = k.kind));
     end if;
@@ -461,7 +506,7 @@ begin
       perform public.rag_readmit(v_see.behind, v_see.held_back);
     end if;
     v_jobs := public.rag_take_in_peace(p_worker, v_slots, v_kinds, p_lease_seconds, v_see.limited);
-    if v_jobs::text = '[]' then
+    if v_jobs::text = '{}' then
       v_jobs := null;
       v_due := '25'::json;
     end if;
@@ -469,7 +514,7 @@ begin
   if v_jobs is not null then
     if v_known = 0 then
       -- Others learn at once that there is something to watch; that there is not any more, with the next renewal.
-      update public.rag_workers w set jobs = json_array_length(v_jobs) where w.worker_id = p_worker;
+      update public.rag_workers w set jobs = json_array_length(v_jobs -> 'job_id') where w.worker_id = p_worker;
     end if;
   else
     -- Nothing was taken that a roll-back could bring back.
@@ -484,27 +529,34 @@ begin
         and d.run_at < now() + interval '1 minute'
       order by d.run_at limit 1;
       if exists (select 1 from public.rag_generations g where g.state = 'dead')
-        or exists (select 1 from public.rag_generations g where g.state = 'live' and not g.terms_filled) then
+        or exists (select 1 from public.rag_generations g where g.state = 'live' and not g.terms_filled)
+        or exists (select 1 from public.rag_vector_parts p where p.state = 'full')
+        or exists (select 1 from public.rag_generations g where g.state = 'live' and not g.vectors_folded)
+          and exists (select 1 from public.rag_vector_parts)
+        or exists (select 1 from public.rag_models m where m.state = 'next'
+          or not m.swept and (m.state = 'live' or m.serves_until <= now())) then
         v_chores := 'true'::json;
       end if;
     end if;
   end if;
   -- An idle poll is two bytes; and building an object is an expression, where leaving members out is a statement.
   if v_settled is null and v_jobs is null and v_reaped is null and v_watch is null and v_due is null
-    and v_chores is null then
+    and v_chores is null and v_foreign is null then
     return '{}'::json;
   end if;
   return json_build_object('settled', v_settled, 'jobs', v_jobs, 'reaped', v_reaped, 'watch', v_watch,
-    'due_ms', v_due, 'chores', v_chores);
+    'due_ms', v_due, 'chores', v_chores, 'foreign', v_foreign);
 end $$;
 
 -- Called by a worker with free slots. queued -> processing.
--- Answers an array of {job_id, lease_token, kind, tenant_id, attempt, max_attempts, document}.
+-- Answers an object of columns, arrays of equal length with one entry a job: job_id, lease_token, kind, tenant_id,
+-- attempt, max_attempts and, of its document, document_id, title, source_uri, document_kind, version, media_type,
+-- metadata, user_id (null for a job without one). An empty object when nothing is ready.
 create or replace function public.rag_claim_jobs(
   p_worker text, p_slots integer, p_kinds text[], p_lease_seconds integer) returns json
 language sql volatile set search_path = '' as $$
   select coalesce(
     (public.rag_settle_and_claim(p_worker, '[]', p_slots, p_kinds, p_lease_seconds, 0, null, false) ->> 'jobs')::json,
-    '[]')
+    '{}')
 $$;
 

@@ -28,7 +28,7 @@ language sql volatile set search_path = '' as $$
   insert into public.rag_workers as w (worker_id, alive_until, kinds, listen_channel, jobs)
   values (p_worker, now() + make_interval(secs => p_lease_seconds), p_kinds, p_listens, p_holds)
   on conflict (worker_id) do update set alive_until = excluded.alive_until, kinds = excluded.kinds,
-    listen_channel = excluded.listen_channel, jobs = excluded.jobs
+    listen_channel = excluded.listen_channel, jobs = excluded.jobs, missing_since = null
 $$;
 
 -- Called on a connection that the worker keeps for itself, before anything else and after every reconnect: holds an
@@ -236,7 +236,8 @@ begin
   case p_item ->> 'transition'
     when 'complete' then
       return public.rag_complete_job(
-        v_id, v_token, (p_item ->> 'chunks')::integer, (p_item ->> 'segments')::integer)::json;
+        v_id, v_token, (p_item ->> 'chunks')::integer, (p_item ->> 'segments')::integer,
+        coalesce((p_item ->> 'rejected')::integer, 0), coalesce((p_item ->> 'relate')::boolean, false))::json;
     when 'retry' then
       return to_json(public.rag_retry_job(v_id, v_token, v_code, v_detail));
     when 'fail' then
@@ -255,30 +256,25 @@ end $$;
 create or replace function public.rag_settle_jobs(p_settled json) returns json
 language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
-  v_places tid[];
-  v_tokens bigint[];
+  v_items bigint;
   v_idle uuid[];
 begin
   -- All alike, and settled by one statement. Each is found by its id: were the status a condition of its own, the
-  -- planner might read the whole index of jobs at work for each. What changed in between fails the second look.
-  select array_agg(h.place), array_agg(g.lease_token) into v_places, v_tokens
-  from json_to_recordset(p_settled) as g(job_id uuid, lease_token bigint, transition text, chunks integer)
-  cross join lateral (
-    select q.ctid as place from public.rag_ingestion_queue q
-    where q.id = g.job_id and q.lease_token = g.lease_token) h
-  where g.transition = 'complete' and g.chunks = 0;
-  if v_places is not null then
-    with done as (
-      update public.rag_ingestion_queue q
-      set status = 'complete', stage = null, total_chunks = 0, total_segments = 0, error_code = null,
-          error_detail = null, updated_at = now(), completed_at = now()
-      where q.ctid = any (v_places) and q.lease_token = any (v_tokens)
-        and case when q.status = 'processing' then q.generation is null end
-      returning q.id)
-    select array_agg(d.id) into v_idle from done d;
-  end if;
-  if array_length(v_idle, 1) = json_array_length(p_settled) then
-    return array_to_json(array_fill('complete'::text, array[array_length(v_idle, 1)]));
+  -- planner might read the whole index of jobs at work for each.
+  with given as materialized (
+    select g.job_id, g.lease_token, g.transition, g.chunks
+    from json_to_recordset(p_settled) as g(job_id uuid, lease_token bigint, transition text, chunks integer)
+  ), done as (
+    update public.rag_ingestion_queue q
+    set status = 'complete', stage = null, total_chunks = 0, total_segments = 0, error_code = null,
+        error_detail = null, updated_at = now(), completed_at = now()
+    from given g
+    where g.transition = 'complete' and g.chunks = 0 and q.id = g.job_id and q.lease_token = g.lease_token
+      and case when q.status = 'processing' then q.generation is null end
+    returning q.id)
+  select (select count(*) from given), (select array_agg(d.id) from done d) into v_items, v_idle;
+  if array_length(v_idle, 1) = v_items then
+    return array_to_json(array_fill('complete'::text, array[v_items::integer]));
   end if;
   return (
     select json_agg(
@@ -299,6 +295,7 @@ declare
   v_failed integer := 0;
 begin
   perform public.rag_note_missing();
+  perform public.rag_end_abandoned_copies();
   for v_job in
     select q.id, q.attempts, q.max_attempts
     from public.rag_ingestion_queue q

@@ -73,7 +73,7 @@ begin
     select * into v_document from public.rag_documents d
     where d.tenant_id = v_tenant and d.collection = v_collection
       and case when v_external is null then d.source_uri = v_uri else d.external_id = v_external end
-    order by d.created_at desc limit 1;
+    order by d.replaced_by is not null, d.created_at desc limit 1;
   end if;
 
   if v_document.id is null then
@@ -178,16 +178,19 @@ begin
 end $$;
 
 -- Called by applications, `rag ingest` and every other way in. Takes the fields of rag_upsert_document and
--- kind, priority, run_at, dedupe_key, max_attempts. Nothing -> queued.
+-- kind, priority, run_at, dedupe_key, max_attempts, sync (what a job of the kind sync is asked: rag_check_sync), and
+-- traceparent (W3C Trace Context; what is none is as good as absent, for no trace is worth a document).
+-- Nothing -> queued.
 -- Answers {job_id, document_id, state}: state is 'queued', or 'duplicate' when the dedupe_key was seen before
 -- (then the job and document are those of the first time).
 create or replace function public.rag_enqueue(p_request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-  v_own constant text[] := array['kind', 'priority', 'run_at', 'dedupe_key', 'max_attempts'];
+  v_own constant text[] := array['kind', 'priority', 'run_at', 'dedupe_key', 'max_attempts', 'sync', 'traceparent'];
   v_tenant text;
   v_key text := p_request ->> 'dedupe_key';
   v_kind text := coalesce(p_request ->> 'kind', 'document');
+  v_trace public.rag_traceparent;
   v_document uuid;
   v_job record;
 begin
@@ -209,12 +212,21 @@ begin
   if v_kind = 'document' or p_request ->> 'document_id' is not null then
     v_document := (public.rag_upsert_document(p_request - v_own) ->> 'document_id')::uuid;
   end if;
+  if p_request ? 'traceparent' then
+    begin
+      v_trace := p_request ->> 'traceparent';
+    exception when check_violation then
+      v_trace := null;
+    end;
+  end if;
   insert into public.rag_ingestion_queue
-    (kind, document_id, tenant_id, priority, run_at, dedupe_key, max_attempts)
+    (kind, document_id, tenant_id, priority, run_at, dedupe_key, max_attempts, sync, traceparent)
   values (v_kind, v_document, v_tenant,
     coalesce((p_request ->> 'priority')::smallint, 0),
     coalesce((p_request ->> 'run_at')::timestamptz, now()), v_key,
-    coalesce((p_request ->> 'max_attempts')::integer, 5))
+    coalesce((p_request ->> 'max_attempts')::integer, 5),
+    case when v_kind = 'sync' then public.rag_check_sync(coalesce(p_request -> 'sync', '{}')) end,
+    v_trace)
   returning id, document_id into v_job;
   return jsonb_build_object('job_id', v_job.id, 'document_id', v_job.document_id, 'state', 'queued');
 end $$;

@@ -30,8 +30,12 @@ where q.status = 'queued';
 create or replace function public.rag_wait_in_words(p_job_id uuid, p_reason text) returns text
 language sql stable set search_path = '' as $$
   select case p_reason
-    when 'backoff' then format('the next try in %s s, after %s', ceil(extract(epoch from q.run_at - now())),
-      q.error_code)
+    when 'backoff' then case
+      when q.error_code = 'embed.budget-spent' then format('the next day''s budget: today''s is spent, it goes on in %s min',
+        ceil(extract(epoch from q.run_at - now()) / 60))
+      when q.error_code = 'embed.batch-pending' then 'its texts, which are in a batch at the embedding provider'
+      else format('the next try in %s s, after %s%s', ceil(extract(epoch from q.run_at - now())),
+        q.error_code, ': ' || left(q.error_detail, 300)) end
     when 'time' then format('its time, in %s s', ceil(extract(epoch from q.run_at - now())))
     when 'document' then format('the job that works on the same document (%s)', (
       select w.id from public.rag_ingestion_queue w
@@ -77,7 +81,8 @@ $$;
 -- filter.
 -- An unknown field, status or kind is refused, so that a misspelt filter never means "everything".
 -- Fields: job_ids, job_id_prefix, document_ids, status, kind, tenant_id, collection, error_code, worker_id,
--- waits_for (reasons of rag_waiting_jobs), older_than_seconds (since the job was last touched).
+-- waits_for (reasons of rag_waiting_jobs), older_than_seconds (since the job was last touched), text (in the
+-- document's title or address, or in the error).
 create or replace function public.rag_jobs_meant(p_filter jsonb) returns text
 language plpgsql immutable set search_path = '' as $$
 declare
@@ -110,6 +115,9 @@ begin
       ' or q.status = ''queued'' and q.waits_for in (''cap'', ''pause''))')::text;
   elsif v_status <@ array['processing'] and v_status <> '{}' then
     v_conditions := v_conditions || 'q.status = ''processing'''::text;
+  elsif v_status = array['failed'] then
+    -- Written out, so that the index on failures answers.
+    v_conditions := v_conditions || 'q.status = ''failed'''::text;
   elsif p_filter ? 'status' then
     v_conditions := v_conditions || 'q.status = any (public.rag_text_array($1 -> ''status''))'::text;
   end if;
@@ -128,6 +136,12 @@ begin
   if p_filter ? 'collection' then
     v_conditions := v_conditions || ('exists (select 1 from public.rag_documents f'
       ' where f.id = q.document_id and f.collection = $1 ->> ''collection'')')::text;
+  end if;
+  if p_filter ? 'text' then
+    -- Not a pattern: what was typed means itself.
+    v_conditions := v_conditions || ('(position(lower($1 ->> ''text'') in lower(coalesce(q.error_detail, ''''))) > 0'
+      ' or exists (select 1 from public.rag_documents f where f.id = q.document_id'
+      ' and position(lower($1 ->> ''text'') in lower(concat_ws('' '', f.title, f.source_uri))) > 0))')::text;
   end if;
   if p_filter ? 'older_than_seconds' then
     v_conditions := v_conditions || ('q.updated_at < now()'
@@ -169,21 +183,70 @@ begin
         raise exception 'The field older_than_seconds of a filter must be a number from 0 to a hundred years.'
           using errcode = '22023';
       end if;
-    elsif v_field.key in ('job_id_prefix', 'kind', 'tenant_id', 'collection', 'error_code', 'worker_id') then
+    elsif v_field.key in ('job_id_prefix', 'kind', 'tenant_id', 'collection', 'error_code', 'worker_id',
+      'text') then
       v_wrong := v_field.value #>> '{}';
       if v_field.type <> 'string' then
         raise exception 'The field % of a filter must be a text.', v_field.key using errcode = '22023';
-      elsif v_field.key = 'kind' and v_wrong not in ('document', 'relationships', 'sync')
+      elsif v_field.key = 'kind' and v_wrong not in ('document', 'reembed', 'relationships', 'sync')
         or v_field.key = 'job_id_prefix' and v_wrong !~* '^[0-9a-f][0-9a-f-]{0,35}$'
         or v_field.key = 'job_id_prefix' and length(replace(v_wrong, '-', '')) not between 1 and 32 then
         raise exception 'The field % of a filter cannot be "%".', v_field.key, left(v_wrong, 100)
           using errcode = '22023';
       end if;
     else
-      raise exception 'Unknown field in a filter of jobs: %. Known: job_ids, job_id_prefix, document_ids, status, kind, tenant_id, collection, error_code, worker_id, waits_for, older_than_seconds.',
+      raise exception 'Unknown field in a filter of jobs: %. Known: job_ids, job_id_prefix, document_ids, status, kind, tenant_id, collection, error_code, worker_id, waits_for, older_than_seconds, text.',
         left(v_field.key, 100) using errcode = '22023';
     end if;
   end loop;
+end $$;
+
+-- The newest jobs that a filter means, after the one that was submitted at p_before and has the id p_before_id. Goes
+-- back through the history window by window: there is no index that gives all jobs by time, for each claim and
+-- settlement would have to write it, and sorting a million rows takes seconds. Ends after p_patience_ms, where that is
+-- not null, also if more might fit.
+-- Answers {ids, looked_back_to}: the latter null when the whole history was seen or the page is full.
+create or replace function public.rag_walk_jobs(
+  p_filter jsonb, p_limit integer, p_before timestamptz default null, p_before_id uuid default null,
+  p_patience_ms integer default null) returns jsonb
+language plpgsql stable set search_path = '' set statement_timeout = '20s' set enable_seqscan = off set jit = off
+  set max_parallel_workers_per_gather = 0 as $$
+declare
+  v_meant text := public.rag_jobs_meant(p_filter);
+  v_began timestamptz := clock_timestamp();
+  v_step timestamptz;
+  -- What is named is found by its index at once.
+  v_span interval := case when p_filter ?| array['job_ids', 'job_id_prefix', 'document_ids']
+    then interval '1000 years' else interval '15 minutes' end;
+  v_to timestamptz := coalesce(p_before, 'infinity');
+  v_from timestamptz;
+  v_page uuid[];
+  v_ids uuid[] := array[]::uuid[];
+begin
+  loop
+    v_step := clock_timestamp();
+    -- The first window has all of the future in it.
+    v_from := case when v_to = 'infinity' then now() else v_to end - v_span;
+    -- Planned with the values in sight; and before the first ANALYZE of a new table it would still read all of it,
+    -- hence enable_seqscan.
+    execute format($q$
+      select array_agg(m.id order by m.submitted_at desc, m.id desc) from (
+        select q.id, q.submitted_at %s and q.submitted_at <= %L and q.submitted_at > %L
+          and ($2 is null or (q.submitted_at, q.id) < ($2, $3))
+        order by q.submitted_at desc, q.id desc limit $4) m $q$, v_meant, v_to, v_from)
+    into v_page
+    using p_filter, p_before, coalesce(p_before_id, '00000000-0000-0000-0000-000000000000'::uuid),
+      p_limit - cardinality(v_ids);
+    v_ids := v_ids || coalesce(v_page, array[]::uuid[]);
+    v_to := v_from;
+    exit when cardinality(v_ids) >= p_limit or v_to < '2000-01-01'
+      or clock_timestamp() > v_began + make_interval(secs => p_patience_ms / 1000.0);
+    -- Whoever has patience reads large pieces, which is the least in all.
+    v_span := v_span * case when p_patience_ms is not null and clock_timestamp() > v_step + interval '40 milliseconds'
+      then 1 else 4 end;
+  end loop;
+  return jsonb_build_object('ids', to_jsonb(v_ids),
+    'looked_back_to', case when cardinality(v_ids) < p_limit and v_to >= '2000-01-01' then v_to end);
 end $$;
 
 -- Called by `rag jobs` and applications. Newest first; p_limit at most 1,000. waits_for is in words.
@@ -191,36 +254,39 @@ create or replace function public.rag_list_jobs(p_filter jsonb default '{}', p_l
 returns table (id uuid, kind text, document_id uuid, title text, source_uri text, tenant_id text, status text,
   stage text, priority smallint, attempts integer, max_attempts integer, run_at timestamptz, worker_id text,
   total_segments integer, processed_segments integer, total_chunks integer, processed_chunks integer,
-  reused_chunks integer, tokens bigint, cost_usd numeric, error_code text, error_detail text,
+  reused_chunks integer, rejected_chunks integer, tokens bigint, cost_usd numeric, error_code text, error_detail text,
   submitted_at timestamptz, started_at timestamptz, updated_at timestamptz, completed_at timestamptz,
   waits_for text)
-language plpgsql stable set search_path = '' set statement_timeout = '20s' set enable_seqscan = off set jit = off as $$
-begin
-  -- Planned with the filter's values in sight; and before the first ANALYZE of a new table it would still read the
-  -- whole history where an index gives the newest at once, hence enable_seqscan.
-  return query execute format($q$
-  select m.id, m.kind::text, m.document_id,
-    (select d.title from public.rag_documents d where d.id = m.document_id),
-    (select d.source_uri from public.rag_documents d where d.id = m.document_id),
+language sql stable set search_path = '' set statement_timeout = '20s' set enable_seqscan = off set jit = off as $$
+  select m.id, m.kind::text, m.document_id, d.title, d.source_uri,
     m.tenant_id, m.status::text, m.stage::text, m.priority::smallint, m.attempts::integer, m.max_attempts::integer,
     m.run_at::timestamptz, m.worker_id,
-    m.total_segments, m.processed_segments, m.total_chunks, m.processed_chunks, m.reused_chunks, m.tokens,
-    m.cost_usd, m.error_code, m.error_detail, m.submitted_at, m.started_at, m.updated_at, m.completed_at,
-    public.rag_wait_in_words(m.id, (select w.reason from public.rag_waiting_jobs w where w.id = m.id))
-  from (select q.* %s order by q.submitted_at desc limit $2) m $q$, public.rag_jobs_meant(p_filter))
-  using p_filter, greatest(0, least(p_limit, 1000));
-end $$;
+    m.total_segments, m.processed_segments, m.total_chunks, m.processed_chunks, m.reused_chunks, m.rejected_chunks,
+    m.tokens, m.cost_usd, m.error_code, m.error_detail, m.submitted_at, m.started_at, m.updated_at, m.completed_at,
+    case when m.status = 'queued' then public.rag_wait_in_words(m.id,
+      (select w.reason from public.rag_waiting_jobs w where w.id = m.id)) end
+  from jsonb_array_elements_text(
+    case when p_limit > 0 then public.rag_walk_jobs(p_filter, least(p_limit, 1000)) -> 'ids'
+      else '[]' end) with ordinality as i(id, place)
+  join public.rag_ingestion_queue m on m.id = i.id::uuid
+  left join public.rag_documents d on d.id = m.document_id
+  order by i.place
+$$;
 
--- Called by `rag job ID` and whoever follows a job. One job with its document, its error history, and why it
--- waits: wait_reason as rag_waiting_jobs names it, waits_for in words. null when there is no such job.
+-- Called by `rag job ID` and whoever follows a job. One job with its document, its error history, the first twenty
+-- chunks that the provider refused, and why it waits: wait_reason as rag_waiting_jobs names it, waits_for in words. null when there is no such job.
 create or replace function public.rag_describe_job(p_job_id uuid) returns jsonb
 language sql stable set search_path = '' set enable_seqscan = off set jit = off as $$
   select to_jsonb(q) - array['lease_token', 'returned_token', 'position'] || jsonb_build_object(
     'document', case when d.id is not null then jsonb_build_object('id', d.id, 'tenant_id', d.tenant_id,
       'user_id', d.user_id, 'collection', d.collection, 'title', d.title, 'source_uri', d.source_uri,
       'kind', d.kind, 'version', d.version, 'media_type', d.media_type, 'tags', to_jsonb(d.tags),
-      'metadata', d.metadata, 'live_generation', d.live_generation, 'status', d.status,
+      'metadata', d.metadata - 'password', 'live_generation', d.live_generation, 'status', d.status,
       'byte_size', d.byte_size, 'content_sha256', d.content_sha256) end,
+    'rejected', case when q.rejected_chunks > 0 then (
+      select jsonb_agg(to_jsonb(r) - array['document_id', 'generation', 'embed_sha256'] order by r.chunk_index)
+      from (select o.* from public.rag_rejected_chunks o
+        where o.document_id = q.document_id and o.generation = q.generation order by o.chunk_index limit 20) r) end,
     'wait_reason', w.reason,
     'waits_for', public.rag_wait_in_words(q.id, w.reason) || case when w.reason = 'slot' then (
       select case when b.jobs = 0 then '; no job stands before it' when b.jobs = 1 then '; 1 job stands before it'
@@ -382,8 +448,8 @@ begin
       using errcode = '22023';
   elsif p_scope = 'all' and v_name <> '' then
     raise exception 'A pause of all has no name.' using errcode = '22023';
-  elsif p_scope = 'kind' and v_name not in ('document', 'relationships', 'sync') then
-    raise exception 'There is no kind "%". Kinds are document, relationships and sync.', left(v_name, 100)
+  elsif p_scope = 'kind' and v_name not in ('document', 'reembed', 'relationships', 'sync') then
+    raise exception 'There is no kind "%". Kinds are document, reembed, relationships and sync.', left(v_name, 100)
       using errcode = '22023';
   elsif p_scope = 'tenant' and v_name = '' then
     raise exception 'Say which tenant.' using errcode = '22023';

@@ -35,8 +35,11 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- Called by `rag status`, `rag doctor`, /health and /metrics.
+--   kinds         {kind: {queued, delayed, processing, oldest_queued_seconds}} of the kinds that have jobs; the counts
+--                 are parts of those that follow
 --   waiting       {reason: jobs} as rag_waiting_jobs names the reasons; capped: a part has 10,000 or more
 --   last_day      of the jobs submitted in the last `seconds`: a day, or less where the newest 10,000 are younger
+--   longest_processing_seconds  since the job at work was first begun that was begun first; null when none is
 --   last_hour_complete  null when those do not reach back an hour
 --   oldest_snapshot_seconds  0 when nobody holds vacuum back, null when this role cannot see it
 -- Before the first ANALYZE of a new table the planner would read all of it (0.3 s a time for a million rows), and
@@ -45,20 +48,42 @@ create or replace function public.rag_queue_stats() returns jsonb
 language sql stable set search_path = '' set statement_timeout = '20s'
   set enable_seqscan = off set jit = off as $$
   with ready as (
-    select w.reason from public.rag_waiting_jobs w
+    select w.reason, w.kind, false as is_delayed from public.rag_waiting_jobs w
     where w.position is not null and w.waits_for is null limit 10000
   ), delayed as (
-    select w.reason from public.rag_waiting_jobs w where w.position is null limit 10000
+    select w.reason, w.kind, true as is_delayed from public.rag_waiting_jobs w where w.position is null limit 10000
   ), marked as (
-    (select w.reason from public.rag_waiting_jobs w where w.waits_for = 'document' limit 10000)
+    (select w.reason, w.kind, false as is_delayed from public.rag_waiting_jobs w
+      where w.waits_for = 'document' limit 10000)
     union all
-    (select w.reason from public.rag_waiting_jobs w where w.waits_for in ('cap', 'pause') limit 10000)
+    (select w.reason, w.kind, false from public.rag_waiting_jobs w
+      where w.waits_for in ('cap', 'pause') limit 10000)
   ), parts as (
     select (select count(*) from ready) as ready, (select count(*) from delayed) as delayed,
       (select count(*) from marked) as marked
+  ), waiting as (
+    select * from ready union all select * from delayed union all select * from marked
+  ), at_work as materialized (
+    select q.tenant_id, q.kind, q.started_at from public.rag_ingestion_queue q where q.status = 'processing'
   ), working as (
-    select q.tenant_id, count(*) as jobs from public.rag_ingestion_queue q where q.status = 'processing'
-    group by q.tenant_id
+    select w.tenant_id, count(*) as jobs from at_work w group by w.tenant_id
+  ), oldest as (
+    -- The first of each priority are enough: the oldest of a tenant stand in front.
+    select o.kind, round(extract(epoch from now() - min(o.run_at))::numeric, 3) as seconds
+    from (select l.priority, public.rag_cell(('public.rag_queue_floor_' || l.priority)::regclass) as floor
+      from generate_series(0, 9) as l(priority)) lane
+    cross join lateral (
+      select q.kind, q.run_at from public.rag_ingestion_queue q
+      where q.status = 'queued' and q.position is not null and q.waits_for is null
+        and q.priority = lane.priority::smallint
+        and q.position >= lane.floor
+      order by q.position limit 1000) o
+    group by o.kind
+  ), kinds as (
+    select k.kind, count(*) filter (where k.is_delayed is not null) as queued,
+      count(*) filter (where k.is_delayed) as delayed, count(*) filter (where k.is_delayed is null) as processing
+    from (select w.kind, w.is_delayed from waiting w union all select a.kind, null from at_work a) k
+    group by k.kind
   ), recent as materialized (
     select q.status, q.submitted_at, q.completed_at, q.processed_chunks, q.reused_chunks, q.tokens, q.cost_usd
     from public.rag_ingestion_queue q
@@ -75,20 +100,14 @@ language sql stable set search_path = '' set statement_timeout = '20s'
     'delayed', p.delayed,
     'processing', (select coalesce(sum(w.jobs), 0) from working w),
     'waiting', (select coalesce(jsonb_object_agg(c.reason, c.jobs), '{}') from (
-      select a.reason, count(*) as jobs
-      from (select * from ready union all select * from delayed union all select * from marked) a
-      group by a.reason) c),
+      select a.reason, count(*) as jobs from waiting a group by a.reason) c),
     'capped', greatest(p.ready, p.delayed, p.marked) >= 10000,
-    -- The first of each priority are enough: the oldest of a tenant stand in front.
-    'oldest_queued_seconds', (select round(extract(epoch from now() - min(o.run_at))::numeric, 3)
-      from (select l.priority, public.rag_cell(('public.rag_queue_floor_' || l.priority)::regclass) as floor
-        from generate_series(0, 9) as l(priority)) lane
-      cross join lateral (
-        select q.run_at from public.rag_ingestion_queue q
-        where q.status = 'queued' and q.position is not null and q.waits_for is null
-          and q.priority = lane.priority::smallint
-          and q.position >= lane.floor
-        order by q.position limit 1000) o),
+    'oldest_queued_seconds', (select max(o.seconds) from oldest o),
+    'longest_processing_seconds', (select round(extract(epoch from now() - min(a.started_at))::numeric, 3)
+      from at_work a),
+    'kinds', (select coalesce(jsonb_object_agg(k.kind, jsonb_build_object('queued', k.queued, 'delayed', k.delayed,
+        'processing', k.processing, 'oldest_queued_seconds', o.seconds)), '{}')
+      from kinds k left join oldest o on o.kind = k.kind),
     'paused', (select coalesce(jsonb_agg(jsonb_build_object('scope', u.scope, 'name', u.name, 'reason', u.reason,
         'paused_at', u.paused_at) order by u.paused_at), '[]')
       from (select * from public.rag_pauses order by paused_at limit 100) u),
@@ -107,6 +126,9 @@ language sql stable set search_path = '' set statement_timeout = '20s'
         'cost_usd', coalesce(sum(r.cost_usd), 0),
         'seconds', round(s.seconds, 3))
       from recent r),
+    -- Of all replicas, in UTC, as last told.
+    'today', (select jsonb_build_object('tokens', coalesce(sum(c.tokens), 0), 'cost_usd', coalesce(sum(c.cost_usd), 0))
+      from public.rag_costs c where c.day = (now() at time zone 'UTC')::date),
     'last_hour_complete', case when s.seconds >= 3600 then (select count(*) from recent r
       where r.status = 'complete' and r.completed_at > now() - interval '1 hour') end,
     'workers', (select coalesce(jsonb_agg(jsonb_build_object('worker_id', w.worker_id, 'jobs', w.jobs,
@@ -114,6 +136,7 @@ language sql stable set search_path = '' set statement_timeout = '20s'
       from (select * from public.rag_workers where alive_until >= now() order by started_at limit 1000) w),
     'model', (select jsonb_build_object('model', m.model, 'dimensions', m.dimensions)
       from public.rag_models m where m.state = 'live'),
+    'vectors', public.rag_vector_figures(),
     'dead_rows', pg_catalog.pg_stat_get_dead_tuples('public.rag_ingestion_queue'::regclass),
     'oldest_snapshot', h.by,
     'oldest_snapshot_seconds', case when h.by is null then 0 else (h.by ->> 'seconds')::numeric end)
@@ -128,13 +151,13 @@ language sql stable set search_path = '' as $$
     'pgvector', (select e.extversion from pg_catalog.pg_extension e where e.extname = 'vector'),
     'role', current_user,
     'documents', (select count(*) from public.rag_documents),
-    'live_chunks', (select coalesce(sum(g.chunk_count), 0) from public.rag_generations g where g.state = 'live'),
+    'live_chunks', (select coalesce(sum(g.chunk_count), 0) from public.rag_generations g
+      join public.rag_documents d on d.id = g.document_id and d.live_generation = g.generation),
     'models', (select coalesce(jsonb_agg(jsonb_build_object('model', m.model, 'dimensions', m.dimensions,
-      'state', m.state) order by m.created_at), '[]') from public.rag_models m
+      'quantisation', m.quantisation, 'state', m.state) order by m.created_at), '[]') from public.rag_models m
       -- As in rag_begin_generation: without a vector it binds nobody.
-      where exists (select 1 from public.rag_document_chunks c where c.embedding_model = m.model)),
-    'vector_indexes', (select coalesce(jsonb_agg(i.indexname order by i.indexname), '[]')
-      from pg_catalog.pg_indexes i where i.tablename = 'rag_document_chunks' and i.indexdef like '%hnsw%'),
+      where m.state = 'next' or exists (select 1 from public.rag_document_chunks c where c.embedding_model = m.name)),
+    'vectors', public.rag_vector_figures(),
     'exposed', (
       -- Grants that should not be there: anything of ours that anon or authenticated may use.
       select coalesce(jsonb_agg(distinct x.name order by x.name), '[]')
