@@ -12,6 +12,8 @@ export type Document = {
   /** As declared by whoever wrote the row: a hint, the bytes decide. */
   readonly mediaType: string | null;
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** Who is told of it. */
+  readonly userId?: string | null;
 };
 
 /** The bytes of a document, copied to a temporary file that belongs to one job. */

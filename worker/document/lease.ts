@@ -1,7 +1,8 @@
 // What a claim gives: a job, and the lease that proves it is ours.
 import type { Document } from "./document.ts";
 
-export type JobKind = "document" | "relationships" | "sync";
+/** `reembed`: a document's stored segments, with another model than the one that serves (rag model switch). */
+export type JobKind = "document" | "reembed" | "relationships" | "sync";
 
 export type Lease = {
   readonly jobId: string;

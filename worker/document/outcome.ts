@@ -7,8 +7,12 @@ export type Outcome =
       /** What was cut; the database completes only when it holds as many. */
       readonly chunks: number;
       readonly segments: number;
+      /** Chunks that are left out, each recorded. */
+      readonly rejected: number;
       /** The live generation was of the same content and plan already. */
       readonly unchanged: boolean;
+      /** What went live is to be related to other documents. */
+      readonly relate?: boolean;
     }
   | { readonly kind: "retry"; readonly failure: Failure }
   | { readonly kind: "release"; readonly failure: Failure; readonly delayMs: number }

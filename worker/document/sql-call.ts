@@ -16,4 +16,6 @@ export type SqlCallOptions = {
   readonly signal?: AbortSignal;
   /** Sent once and never again by the transport: the caller wants to know that an answer was lost. */
   readonly once?: boolean;
+  /** It may take minutes: not on a connection that others wait for, where there are several. */
+  readonly apart?: boolean;
 };

@@ -6,15 +6,27 @@ export type Tokenizer = {
   /** Tokens of the text as the model counts it inside a request, without its special tokens. Linear time. */
   count(text: string): number;
   /**
-   * Where it can: walks from `from` over the pieces of the text that are counted apart, and tells where each ends
-   * and how many tokens it has, until `take` answers true. What a piece is depends on the text from its start to
+   * Where it can: walks from `from` over the pretokens of the text, which are counted apart, and tells where each ends
+   * and how many tokens it has, until `take` answers true. What a pretoken is depends on the text from its start to
    * the next sign behind it and the white space there, on nothing before it: so the tokens of a stretch are the
-   * sum of its pieces, but for those at its edges.
+   * sum of its pretokens, but for those at its edges.
    */
-  scan?(text: string, from: number, take: TakePiece): void;
+  scan?(text: string, from: number, take: TakePretoken): void;
 };
 
-export type TakePiece = (end: number, tokens: number) => boolean;
+export type TakePretoken = (end: number, tokens: number) => boolean;
 
 /** For an embedder that runs the model itself: the ids too, without [CLS] and [SEP], never cut short. */
 export type EncodingTokenizer = Tokenizer & { encode(text: string): number[] };
+
+/** What a model file says of a lower-casing WordPiece. */
+export type WordPieceVocabulary = {
+  /** Entries that begin a word, with their ids. */
+  readonly heads: ReadonlyMap<string, number>;
+  /** Entries that continue one, without the mark that says so. */
+  readonly tails: ReadonlyMap<string, number>;
+  /** Id of the token for a word that no entries make up. */
+  readonly unknown: number;
+  /** A longer word is unknown as a whole, in characters. */
+  readonly longestWord: number;
+};

@@ -17,7 +17,7 @@ export async function* readCaptions(file: FileToRead): AsyncGenerator<Extracted>
   const { mediaType, decisions } = file;
   yield { kind: "extraction", extraction: { mediaType, pages: null, title: null, decisions } };
   const counter = createSegmentCounter(file.maxChars);
-  for await (const cue of readCues(readLines(decodeFile(file.path, file.encoding ?? "utf-8")))) {
+  for (const cue of readCues(readLines(decodeFile(file.path, file.encoding ?? "utf-8")))) {
     const raw = cue.lines.join("\n");
     const spoken = splitSpeaker(stripCueTags(raw).trim());
     if (spoken.text === "") continue;
@@ -32,9 +32,9 @@ export async function* readCaptions(file: FileToRead): AsyncGenerator<Extracted>
   if (counter.count === 0) throw new Failure("extract.empty", { facts: { cues: 0 } });
 }
 
-async function* readCues(lines: AsyncIterable<string>): AsyncGenerator<Cue> {
+function* readCues(lines: Iterable<string>): Generator<Cue> {
   let cue: Cue | null = null;
-  for await (const line of lines) {
+  for (const line of lines) {
     const times = TIMES.exec(line);
     if (times !== null) {
       // Some writers leave the blank line out: the number of the next cue is then our last line.

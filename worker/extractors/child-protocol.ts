@@ -6,6 +6,8 @@ import type { GivenFile } from "./extractor.ts";
 
 /** Items a child may send before the consumer has taken one: enough to keep it busy, at most 64 segments of text. */
 export const CREDIT = 64;
+/** Items in one message, where so many are ready together: each message is a turn of the worker's loop. */
+export const MOST_ITEMS = 16;
 
 export type ToChild =
   | { readonly type: "read"; readonly file: GivenFile; readonly credit: number }
@@ -42,9 +44,9 @@ const failureCode = z.custom<FailureCode>(
 const fromChild = z.discriminatedUnion("type", [
   /** It has loaded its code. A child that ends before it says so did not meet a file yet. */
   z.object({ type: z.literal("ready") }),
-  z.object({ type: z.literal("item"), item }),
-  /** The resident memory tells whether the child is worth keeping. */
-  z.object({ type: z.literal("done"), rssBytes: z.number() }),
+  z.object({ type: z.literal("items"), items: z.array(item).max(MOST_ITEMS) }),
+  /** The last items. The resident memory tells whether the child is worth keeping. */
+  z.object({ type: z.literal("done"), items: z.array(item).max(MOST_ITEMS), rssBytes: z.number() }),
   z.object({
     type: z.literal("failed"),
     code: failureCode,

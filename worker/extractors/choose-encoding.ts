@@ -17,8 +17,8 @@ export type EncodingChoice = {
 };
 
 /** Reads the whole file once (for strict UTF-8) and keeps a sample of at most 128 KiB. */
-export async function chooseEncoding(path: string, declared: string | null): Promise<EncodingChoice> {
-  const survey = await surveyBytes(path);
+export function chooseEncoding(path: string, declared: string | null): EncodingChoice {
+  const survey = surveyBytes(path);
   return { ...weigh(survey, declared), survey };
 }
 

@@ -46,7 +46,7 @@ function rowsOf(text: string, delimiter: string): readonly string[][] {
 
 /** Whether every quote that opens a cell is closed. Reads the text once and keeps nothing of it. */
 export async function quotesPair(
-  chunks: AsyncIterable<string>,
+  chunks: Iterable<string>,
   dialect: Omit<Dialect, "quotes">,
 ): Promise<boolean> {
   const parser = openCsvParser({ ...dialect, quotes: true });
@@ -56,7 +56,7 @@ export async function quotesPair(
   });
   parser.on("data", () => undefined);
   const ended = new Promise<void>((resolve) => void parser.on("close", resolve));
-  for await (const chunk of chunks) {
+  for (const chunk of chunks) {
     if (!paired) break;
     if (!parser.write(chunk) && paired)
       await new Promise<void>((resolve) => void parser.once("drain", resolve).once("close", resolve));

@@ -43,7 +43,7 @@ async function learnDialect(file: FileToRead): Promise<Dialect> {
   let sample = "";
   let quoted = false;
   let cut = false;
-  for await (const chunk of decoded()) {
+  for (const chunk of decoded()) {
     quoted ||= chunk.includes('"');
     if (sample.length < SAMPLE_CHARS) sample += chunk;
     else cut = true;

@@ -1,31 +1,47 @@
 // A file's bytes to text in chunks, with bounded memory, in an encoding that was chosen before.
 // UTF-8 is read forgivingly: surrogates written as three bytes each (CESU-8) are joined, and what is not
 // UTF-8 becomes U+FFFD, never an error, because the choice of encoding has already been weighed.
-import { createReadStream } from "node:fs";
 import iconv from "iconv-lite";
-
-const READ_BYTES = 1 << 18;
+import { readChunks } from "./read-chunks.ts";
 
 type ChunkDecoder = { write(bytes: Buffer): string; end(): string };
 
 /** Decodes the whole file; line ends become `\n`, the byte order mark is dropped. */
-export function decodeFile(path: string, encoding: string): AsyncGenerator<string> {
-  return decodeChunks(createReadStream(path, { highWaterMark: READ_BYTES }), encoding);
+export function* decodeFile(path: string, encoding: string): Generator<string> {
+  const decoder = openTextDecoder(encoding);
+  for (const bytes of readChunks(path)) {
+    const text = decoder.write(bytes);
+    if (text !== "") yield text;
+  }
+  const rest = decoder.end();
+  if (rest !== "") yield rest;
 }
 
 /** The same for bytes from anywhere. */
 export async function* decodeChunks(chunks: AsyncIterable<Buffer>, encoding: string): AsyncGenerator<string> {
+  const decoder = openTextDecoder(encoding);
+  for await (const bytes of chunks) {
+    const text = decoder.write(bytes);
+    if (text !== "") yield text;
+  }
+  const rest = decoder.end();
+  if (rest !== "") yield rest;
+}
+
+/** Bytes as text without its byte order mark, whose lines end in `\n`. */
+function openTextDecoder(encoding: string): ChunkDecoder {
   const decoder = openDecoder(encoding);
   const normalise = createLineEndNormaliser();
   let first = true;
-  for await (const bytes of chunks) {
-    const text = normalise(decoder.write(bytes), false);
-    if (text === "") continue;
-    yield first && text.startsWith("\ufeff") ? text.slice(1) : text;
+  const unmarked = (text: string): string => {
+    if (text === "" || !first) return text;
     first = false;
-  }
-  const rest = normalise(decoder.end(), true);
-  if (rest !== "") yield first && rest.startsWith("\ufeff") ? rest.slice(1) : rest;
+    return text.startsWith("\ufeff") ? text.slice(1) : text;
+  };
+  return {
+    write: (bytes) => unmarked(normalise(decoder.write(bytes), false)),
+    end: () => unmarked(normalise(decoder.end(), true)),
+  };
 }
 
 /** The same for bytes that are in memory already. */
@@ -36,9 +52,9 @@ export function decodeBytes(bytes: Buffer, encoding: string): string {
 }
 
 /** Lines of a decoded file without their ends. A line is held whole: its length is bounded by maxChars. */
-export async function* readLines(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+export function* readLines(chunks: Iterable<string>): Generator<string> {
   let held: string[] = [];
-  for await (const chunk of chunks) {
+  for (const chunk of chunks) {
     const lines = chunk.split("\n");
     const last = lines.pop() ?? "";
     for (const line of lines) {

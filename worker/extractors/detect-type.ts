@@ -1,6 +1,5 @@
 // What a file is, by its bytes. Names and declared types only break ties between kinds of text.
 // Whatever is not readable ends here with its reason: encrypted, damaged, empty or not supported.
-import { open } from "node:fs/promises";
 import { Failure } from "../failure/failure.ts";
 import { detectOle, nameBinary, OLE_MAGIC, startsWith } from "./binary-magic.ts";
 import { chooseEncoding, describeEncoding } from "./choose-encoding.ts";
@@ -8,6 +7,7 @@ import { decodeBytes } from "./decode-text.ts";
 import { detectTextType } from "./detect-text-type.ts";
 import { DOCX, detectZipType, EPUB, ODP, ODS, ODT, PPTX, XLSX } from "./detect-zip-type.ts";
 import type { FileToRead, GivenFile } from "./extractor.ts";
+import { readHead } from "./read-chunks.ts";
 import { openZipArchive } from "./zip-archive.ts";
 
 const HEAD_BYTES = 1 << 16;
@@ -20,7 +20,7 @@ const READ_FROM_ZIP: ReadonlySet<string> = new Set([DOCX, PPTX, XLSX, ODT, ODS, 
 
 /** Decides the type. Throws `extract.encrypted`, `extract.corrupt`, `extract.empty`, `extract.unsupported`. */
 export async function detectType(file: GivenFile): Promise<FileToRead> {
-  const head = await readHead(file.path);
+  const head = readHead(file.path, HEAD_BYTES);
   if (head.length === 0) throw new Failure("extract.empty", { facts: { bytes: 0 } });
   // The header of a PDF may stand behind up to 1,024 bytes of something else (ISO 32000, annex H).
   if (head.subarray(0, 1_028).includes("%PDF-")) return decided(file, "application/pdf", null, []);
@@ -34,12 +34,12 @@ export async function detectType(file: GivenFile): Promise<FileToRead> {
     return decided(file, RTF, null, []);
   const binary = nameBinary(head);
   if (binary !== null) throw unsupported(binary, file);
-  return await detectText(file, head);
+  return detectText(file, head);
 }
 
-async function detectText(file: GivenFile, head: Buffer): Promise<FileToRead> {
+function detectText(file: GivenFile, head: Buffer): FileToRead {
   const charset = /charset\s*=\s*"?([\w:.-]+)/i.exec(file.declaredMediaType ?? "")?.[1] ?? null;
-  const choice = await chooseEncoding(file.path, charset);
+  const choice = chooseEncoding(file.path, charset);
   const wide = /^utf-(16|32)/.test(choice.encoding);
   const { controls } = choice.survey;
   if (!wide && controls > Math.max(FORGIVEN_CONTROLS, choice.survey.head.length * MAX_CONTROL_SHARE))
@@ -77,19 +77,4 @@ function decided(
 function unsupported(found: string, file: GivenFile, says?: string): Failure {
   const extension = /\.(\w{1,8})$/.exec(file.name)?.[1]?.toLowerCase();
   return new Failure("extract.unsupported", { says, facts: { found, named: extension } });
-}
-
-async function readHead(path: string): Promise<Buffer> {
-  const handle = await open(path, "r");
-  try {
-    const buffer = Buffer.alloc(HEAD_BYTES);
-    let filled = 0;
-    for (;;) {
-      const { bytesRead } = await handle.read(buffer, filled, HEAD_BYTES - filled, filled);
-      filled += bytesRead;
-      if (bytesRead === 0 || filled === HEAD_BYTES) return buffer.subarray(0, filled);
-    }
-  } finally {
-    await handle.close();
-  }
 }

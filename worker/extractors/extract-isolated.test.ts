@@ -22,8 +22,11 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function open(limits: Partial<ExtractLimits> = {}, concurrency = 1): Extractors {
-  const extractors = openExtractors({ limits: { ...LIMITS, ...limits }, concurrency });
+function open(
+  limits: Partial<ExtractLimits> = {},
+  pool: { readonly concurrency: number; readonly growMs?: number } = { concurrency: 1 },
+): Extractors {
+  const extractors = openExtractors({ limits: { ...LIMITS, ...limits }, ...pool });
   cleanups.push(() => extractors.close());
   return extractors;
 }
@@ -58,6 +61,9 @@ async function removeFoldersOf(pid: number | undefined): Promise<void> {
   for (const name of await readdir(tmpdir()))
     if (name.startsWith(`rag-extract-${pid}-`)) await rm(join(tmpdir(), name), { recursive: true });
 }
+
+const childFolders = async (): Promise<number> =>
+  (await readdir(tmpdir())).filter((name) => name.startsWith(`rag-extract-${process.pid}-`)).length;
 
 const isRunning = (pid: number): boolean => {
   try {
@@ -154,9 +160,9 @@ test("a child sends no more than it was given credit for", { timeout: TIME }, as
   const path = join(folder, "original");
   await writeFile(path, LONG_TEXT);
   const child = fork("extraction-child.ts", folder);
-  let messages = 0;
-  child.on("message", (message: { type: string }) => {
-    if (message.type === "item") messages += 1;
+  let items = 0;
+  child.on("message", (message: { type: string; items?: unknown[] }) => {
+    items += message.items?.length ?? 0;
   });
 
   const file = {
@@ -167,12 +173,12 @@ test("a child sends no more than it was given credit for", { timeout: TIME }, as
     maxChars: 50_000_000,
   };
   child.send({ type: "read", file, credit: CREDIT });
-  await vi.waitFor(() => expect(messages).toBe(CREDIT), { timeout: 20_000 });
+  await vi.waitFor(() => expect(items).toBe(CREDIT), { timeout: 20_000 });
   child.send({ type: "credit", count: 1 });
-  await vi.waitFor(() => expect(messages).toBe(CREDIT + 1), { timeout: 20_000 });
+  await vi.waitFor(() => expect(items).toBe(CREDIT + 1), { timeout: 20_000 });
 
-  // The whole file makes over 200 messages.
-  expect(messages).toBe(CREDIT + 1);
+  // The whole file makes over 200 items.
+  expect(items).toBe(CREDIT + 1);
 });
 
 test(
@@ -190,6 +196,7 @@ test(
 test("time in which nobody asks for the next item does not count", { timeout: TIME }, async () => {
   const limitMs = 4_000;
   const extractors = open({ timeoutMs: limitMs });
+  await extractors.warm();
   const stream = extractors.extract(await original("a.txt", LONG_TEXT), new AbortController().signal);
   let items = 0;
 
@@ -203,6 +210,38 @@ test("time in which nobody asks for the next item does not count", { timeout: TI
   }
 
   expect(items).toBeGreaterThan(200);
+});
+
+test("short files that come together are read by one child", { timeout: TIME }, async () => {
+  const before = await childFolders();
+  const extractors = open({ memoryMb: 1024 }, { concurrency: 4, growMs: TIME });
+
+  const texts = await Promise.all(
+    ["one", "two", "three", "four"].map((text) => textOf(extractors, "a.txt", text)),
+  );
+
+  expect(texts).toEqual(["one", "two", "three", "four"]);
+  expect(await childFolders()).toBe(before + 1);
+});
+
+test("a file that waits behind a long one gets a child of its own", { timeout: TIME }, async () => {
+  const extractors = open({}, { concurrency: 2, growMs: 1 });
+  const held = extractors.extract(await original("a.txt", LONG_TEXT), new AbortController().signal);
+  await held[Symbol.asyncIterator]().next();
+
+  expect(await textOf(extractors, "b.txt", "short")).toBe("short");
+});
+
+test("a file that waits for a child stops waiting when it is told to", { timeout: TIME }, async () => {
+  const extractors = open({}, { concurrency: 2, growMs: TIME });
+  const held = extractors.extract(await original("a.txt", LONG_TEXT), new AbortController().signal);
+  await held[Symbol.asyncIterator]().next();
+  const abort = new AbortController();
+  const second = extractors.extract(await original("b.txt", "short"), abort.signal);
+  const waiting = second[Symbol.asyncIterator]().next();
+  setImmediate(() => abort.abort(new Failure("worker.stopping")));
+
+  await expect(waiting).rejects.toMatchObject({ code: "worker.stopping" });
 });
 
 test(

@@ -8,46 +8,100 @@ import { type ExtractionProcess, FOLDER_PREFIX, startExtractionProcess } from ".
 import type { ExtractLimits, ExtractSegments } from "./extractor.ts";
 import { openPlaces } from "./places.ts";
 
-/** An idle child holds about 115 MB, of which Node itself is half. */
+/** An idle child holds about 130 MB, of which Node itself is half. */
 const IDLE_MS = 60_000;
+/** A file that has waited so long for a child gets one more: short files are read as fast by one as by two. */
+const GROW_MS = 1000;
 /** Folders of workers that were killed; younger ones may belong to a worker in another container. */
 const STALE_FOLDER_MS = 3_600_000;
 
 export type Extractors = {
   readonly extract: ExtractSegments;
   /**
-   * Starts the children now, so that the first files need not wait for them (0.7 to 1.6 s each). Resolves when
-   * they have loaded their code; never throws.
+   * Starts a child now, so that the first file need not wait for it (0.7 to 1.6 s). Resolves when it has loaded its
+   * code; never throws.
    */
   warm(): Promise<void>;
   /** Ends all children; what still reads fails with `worker.stopping`. */
   close(): Promise<void>;
 };
 
-/** Opens the pool. Children start when they are needed, at most `concurrency` of them. */
-export function openExtractors(options: { limits: ExtractLimits; concurrency: number }): Extractors {
+/**
+ * Opens the pool. Children start when they are needed: the first at once, each further one, up to `concurrency`, when
+ * a file has waited for one for `growMs`.
+ */
+export function openExtractors(options: {
+  readonly limits: ExtractLimits;
+  readonly concurrency: number;
+  readonly growMs?: number;
+}): Extractors {
   const idle: { process: ExtractionProcess; timer: NodeJS.Timeout }[] = [];
   const alive = new Set<ExtractionProcess>();
+  const waiting = new Set<(process: ExtractionProcess | null) => void>();
+  /** Children that have not loaded their code yet. */
+  let loading = 0;
   const places = openPlaces(options.concurrency);
   const closing = new AbortController();
   void removeStaleFolders().catch(() => undefined);
 
-  const take = async (): Promise<ExtractionProcess> => {
-    for (let waiting = idle.pop(); waiting !== undefined; waiting = idle.pop()) {
-      clearTimeout(waiting.timer);
-      if (waiting.process.reusable) return waiting.process;
-      await retire(waiting.process);
+  const take = async (signal: AbortSignal): Promise<ExtractionProcess> => {
+    for (let entry = idle.pop(); entry !== undefined; entry = idle.pop()) {
+      clearTimeout(entry.timer);
+      if (entry.process.reusable) return entry.process;
+      await retire(entry.process);
     }
-    const process = await startExtractionProcess(options.limits);
-    alive.add(process);
-    return process;
+    const free = alive.size + loading > 0 ? await waitForFree(signal) : null;
+    return free ?? (await start());
   };
+  const start = async (): Promise<ExtractionProcess> => {
+    loading += 1;
+    const loaded = (): void => {
+      loading -= 1;
+    };
+    try {
+      const process = await startExtractionProcess(options.limits);
+      alive.add(process);
+      void process.started.then(loaded);
+      return process;
+    } catch (thrown) {
+      loaded();
+      throw thrown;
+    }
+  };
+  /** null: it is time to start one. */
+  const waitForFree = (signal: AbortSignal): Promise<ExtractionProcess | null> =>
+    new Promise((resolve, reject) => {
+      const leave = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", stop);
+        waiting.delete(receive);
+      };
+      const receive = (process: ExtractionProcess | null): void => {
+        leave();
+        resolve(process);
+      };
+      const stop = (): void => {
+        leave();
+        reject(signal.reason);
+      };
+      // One that loads is as soon there as another that would be started now.
+      const grow = (): void => (loading > 0 ? void timer.refresh() : receive(null));
+      const timer = setTimeout(grow, options.growMs ?? GROW_MS);
+      signal.addEventListener("abort", stop);
+      waiting.add(receive);
+      if (signal.aborted) stop();
+    });
   const retire = async (process: ExtractionProcess): Promise<void> => {
     alive.delete(process);
     await process.end();
   };
   const giveBack = async (process: ExtractionProcess): Promise<void> => {
-    if (!process.reusable || closing.signal.aborted) return await retire(process);
+    const [next] = waiting;
+    if (!process.reusable || closing.signal.aborted) {
+      next?.(null);
+      return await retire(process);
+    }
+    if (next !== undefined) return next(process);
     const entry = { process, timer: setTimeout(() => void letGo(entry), IDLE_MS).unref() };
     idle.push(entry);
   };
@@ -63,7 +117,7 @@ export function openExtractors(options: { limits: ExtractLimits; concurrency: nu
       const either = AbortSignal.any([signal, closing.signal]);
       const release = await places.take(1, either);
       try {
-        const process = await take();
+        const process = await take(either);
         try {
           yield* process.read(original, either);
         } finally {
@@ -74,12 +128,11 @@ export function openExtractors(options: { limits: ExtractLimits; concurrency: nu
       }
     },
     async warm() {
-      const started = Array.from({ length: options.concurrency - alive.size }, take);
-      const children = (await Promise.allSettled(started)).flatMap((one) =>
-        one.status === "fulfilled" ? [one.value] : [],
-      );
-      for (const child of children) await giveBack(child);
-      await Promise.all(children.map((child) => child.started));
+      if (alive.size + loading > 0) return;
+      const child = await start().catch(() => null);
+      if (child === null) return;
+      await giveBack(child);
+      await child.started;
     },
     async close() {
       closing.abort(new Failure("worker.stopping"));

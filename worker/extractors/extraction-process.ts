@@ -2,8 +2,8 @@
 // The child sees a private folder with a link to the one original, never the folder the original lies in.
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
-import { copyFile, link, mkdtemp, realpath, rm } from "node:fs/promises";
+import { linkSync, realpathSync, rmSync } from "node:fs";
+import { copyFile, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Original } from "../document/document.ts";
@@ -14,7 +14,7 @@ import { forkChild } from "./fork-child.ts";
 
 export const FOLDER_PREFIX = "rag-extract-";
 /** A parser's leaks and caches end with the process. */
-const MAX_FILES = 100;
+const MAX_FILES = 1000;
 const SEEN_AT_A_GLANCE: ReadonlySet<string> = new Set(["extract.empty", "extract.unsupported"]);
 /** Credit is returned in parcels: one message for each item would double the talk. */
 const CREDIT_PARCEL = CREDIT / 4;
@@ -70,7 +70,7 @@ export async function startExtractionProcess(limits: ExtractLimits): Promise<Ext
       } finally {
         if (!sound) child.kill("SIGKILL");
         setHeld(child, false);
-        await rm(path, { force: true });
+        rmSync(path, { force: true });
       }
     },
     started: started.promise,
@@ -131,10 +131,16 @@ function setHeld(child: ChildProcess, held: boolean): void {
   }
 }
 
+/** At once: each of these through the thread pool would cost a turn of a busy loop, while the child has no work. */
 async function place(original: Original, path: string): Promise<void> {
-  await rm(path, { force: true });
-  const real = await realpath(original.path);
-  await link(real, path).catch(() => copyFile(real, path));
+  rmSync(path, { force: true });
+  const real = realpathSync.native(original.path);
+  try {
+    linkSync(real, path);
+  } catch {
+    // On another disk, or one without links.
+    await copyFile(real, path);
+  }
 }
 
 type Conversation = {
@@ -171,12 +177,15 @@ async function* converse(child: ChildProcess, talk: Conversation): AsyncGenerato
       const message = await inbox.next(remainingMs);
       remainingMs -= performance.now() - asked;
       if (message.type === "ready") continue;
-      if (message.type === "done") return message.rssBytes;
       if (message.type === "failed")
         throw new Failure(message.code, { says: message.says, facts: message.facts });
-      yield message.item;
-      taken += 1;
-      if (taken % CREDIT_PARCEL === 0) send({ type: "credit", count: CREDIT_PARCEL });
+      for (const item of message.items) {
+        signal.throwIfAborted();
+        yield item;
+        taken += 1;
+        if (taken % CREDIT_PARCEL === 0) send({ type: "credit", count: CREDIT_PARCEL });
+      }
+      if (message.type === "done") return message.rssBytes;
     }
   } finally {
     inbox.close();

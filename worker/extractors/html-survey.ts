@@ -43,7 +43,7 @@ export type PageSurvey = {
 
 /** Reads the page once. Throws `extract.too-large` for nesting that no page has. */
 export async function surveyPage(
-  chunks: AsyncIterable<string>,
+  chunks: AsyncIterable<string> | Iterable<string>,
   options: { readonly selfClosing?: boolean } = {},
 ): Promise<PageSurvey> {
   const survey = createSurvey(options.selfClosing ?? false);

@@ -11,7 +11,7 @@ import { surveyPage } from "./html-survey.ts";
 
 export async function* readHtml(file: FileToRead): AsyncGenerator<Extracted> {
   const chunks = () => decodeFile(file.path, file.encoding ?? "utf-8");
-  const selfClosing = await isXhtml(chunks());
+  const selfClosing = isXhtml(chunks());
   const { title, heading, decisions, leaves } = chooseMainContent(
     await surveyPage(chunks(), { selfClosing }),
   );
@@ -38,7 +38,7 @@ export async function* readHtml(file: FileToRead): AsyncGenerator<Extracted> {
     blocks = [];
     for (const block of ready) for (const segment of cutter.add(block)) yield { kind: "segment", segment };
   };
-  for await (const chunk of chunks()) {
+  for (const chunk of chunks()) {
     reader.write(chunk);
     yield* drain();
   }
@@ -50,7 +50,7 @@ export async function* readHtml(file: FileToRead): AsyncGenerator<Extracted> {
 }
 
 /** Only what begins as XML closes `<script/>` and `<a/>` with their slash. */
-async function isXhtml(chunks: AsyncIterable<string>): Promise<boolean> {
-  for await (const start of chunks) return /^\s*<\?xml\s/.test(start);
+function isXhtml(chunks: Iterable<string>): boolean {
+  for (const start of chunks) return /^\s*<\?xml\s/.test(start);
   return false;
 }

@@ -10,16 +10,16 @@ const COMMENT = /^\s*\{\/\*.*\*\/\}\s*$/;
 const MAX_IMPORT_LINES = 60;
 
 /** Lines without those that a bundler reads; `onLeft` is told of each that goes. */
-export async function* leaveComponents(
-  lines: AsyncIterable<string>,
+export function* leaveComponents(
+  lines: Iterable<string>,
   isMdx: boolean,
   onLeft: (line: string) => void,
-): AsyncGenerator<string> {
+): Generator<string> {
   let fence = "";
   let begun: string[] = [];
   let exporting = false;
   let before = "";
-  for await (const line of lines) {
+  for (const line of lines) {
     const ticks = /^\s*(`{3,}|~{3,})/.exec(line)?.[1] ?? "";
     if (fence === "" && ticks !== "") fence = ticks;
     else if (fence !== "" && ticks.startsWith(fence)) fence = "";

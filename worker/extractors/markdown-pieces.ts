@@ -16,7 +16,7 @@ const MAX_INDENT = 120;
 
 export type MarkdownPiece = { readonly frontMatter: readonly string[]; readonly text: string };
 
-export async function* cutMarkdown(source: AsyncIterable<string>): AsyncGenerator<MarkdownPiece> {
+export function* cutMarkdown(source: Iterable<string>): Generator<MarkdownPiece> {
   let lines: string[] = [];
   let frontMatter: string[] = [];
   let chars = 0;
@@ -25,7 +25,7 @@ export async function* cutMarkdown(source: AsyncIterable<string>): AsyncGenerato
   let fence: string | null = null;
   let maybeFrontMatter: string | null = null;
   let number = 0;
-  for await (const given of source) {
+  for (const given of source) {
     const whole = flatten(given);
     number += 1;
     if (number === 1 && /^(-{3}|\+{3})\s*$/.test(whole)) maybeFrontMatter = whole.trim();

@@ -22,13 +22,12 @@ export async function* readMarkdown(file: FileToRead): AsyncGenerator<Extracted>
   const leave = (rule: string, chars: number): void =>
     void leftOut.set(rule, (leftOut.get(rule) ?? 0) + chars);
   const environment = {};
-  const renderer = createRenderer();
-  renderer.render(await linkDefinitions(lines()), environment);
+  renderer.render(linkDefinitions(lines()), environment);
   const cutter = createSegmentCutter(file.maxChars);
   const isMdx = /\.mdx$/i.test(file.name);
   let said: Extraction | null = null;
   const kept = leaveComponents(lines(), isMdx, (line) => leave("imports and exports", countInk(line)));
-  for await (const piece of cutMarkdown(kept)) {
+  for (const piece of cutMarkdown(kept)) {
     const blocks = blocksOf(renderer.render(piece.text, environment), leave);
     if (said === null) {
       said = extractionOf(file, piece.frontMatter, blocks);
@@ -73,9 +72,9 @@ function blocksOf(html: string, leave: (rule: string, chars: number) => void): B
 const ANCHOR = /\s*\{[#.][^{}]*\}$/;
 
 /** Reference definitions may stand anywhere: they are collected first, for all pieces. Bounded by count. */
-async function linkDefinitions(lines: AsyncIterable<string>): Promise<string> {
+function linkDefinitions(lines: Iterable<string>): string {
   const found: string[] = [];
-  for await (const line of lines)
+  for (const line of lines)
     if (found.length < 10_000 && line.length < 2_000 && /^ {0,3}\[[^\]]+\]:\s*\S/.test(line))
       found.push(line);
   return found.join("\n\n");
@@ -99,6 +98,9 @@ function createRenderer(): MarkdownIt {
   };
   return renderer;
 }
+
+/** What a document adds to it is in its environment: one serves all. */
+const renderer = createRenderer();
 
 const INLINE_HTML =
   /^<(!--|\/?(a|abbr|b|bdi|bdo|big|br|center|cite|code|del|details|dfn|div|em|font|h[1-6]|hr|i|img|ins|kbd|li|mark|ol|p|picture|pre|q|s|samp|small|source|span|strike|strong|sub|summary|sup|table|tbody|td|th|thead|tr|tt|u|ul|var|wbr)(\s|\/?>))/i;

@@ -13,7 +13,7 @@ export async function* readPlainText(file: FileToRead): AsyncGenerator<Extracted
   const { mediaType, decisions } = file;
   yield { kind: "extraction", extraction: { mediaType, pages: null, title: null, decisions } };
   let blank = "";
-  for await (const piece of cutStream(decodeFile(file.path, file.encoding ?? "utf-8"))) {
+  for (const piece of cutStream(decodeFile(file.path, file.encoding ?? "utf-8"))) {
     // White space alone is no segment, but it belongs to the text: it goes before the next one.
     if (piece.trim() === "") {
       blank = (blank + piece).slice(-MAX_BLANK_CHARS);
@@ -25,9 +25,9 @@ export async function* readPlainText(file: FileToRead): AsyncGenerator<Extracted
   if (counter.count === 0) throw new Failure("extract.empty", { facts: { bytes: file.byteSize } });
 }
 
-async function* cutStream(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+function* cutStream(chunks: Iterable<string>): Generator<string> {
   let held = "";
-  for await (const chunk of chunks) {
+  for (const chunk of chunks) {
     held += chunk;
     let from = 0;
     while (held.length - from > MAX_SEGMENT_CHARS) {

@@ -1,9 +1,11 @@
 // The child's side of the conversation: reads the file it is told to, one item for each credit.
 import { catalogue } from "../failure/catalogue.ts";
 import { Failure } from "../failure/failure.ts";
-import type { FromChild, ToChild } from "./child-protocol.ts";
+import { type FromChild, MOST_ITEMS, type ToChild } from "./child-protocol.ts";
 import type { GivenFile } from "./extractor.ts";
 import { readFileSegments } from "./open-extractor.ts";
+
+type Items = Extract<FromChild, { type: "items" }>["items"];
 
 export function serveReads(): void {
   let credit = 0;
@@ -11,19 +13,32 @@ export function serveReads(): void {
   const send = (message: FromChild): void => void process.send?.(message);
 
   const read = async (file: GivenFile): Promise<void> => {
+    let ready: Items = [];
+    const flush = (): void => {
+      if (ready.length > 0) send({ type: "items", items: ready });
+      ready = [];
+    };
     try {
       for await (const item of readFileSegments(file)) {
+        if (credit === 0) flush();
         while (credit === 0) {
           const waiting = Promise.withResolvers<void>();
           wake = waiting.resolve;
           await waiting.promise;
         }
         credit -= 1;
+        // A reader that waits for something gives what it has.
+        if (ready.length === 0) setImmediate(flush);
         // SAFETY: Extracted is what the protocol's item describes; the parent checks it once more.
-        send({ type: "item", item: item as Extract<FromChild, { type: "item" }>["item"] });
+        ready.push(item as Items[number]);
+        if (ready.length === MOST_ITEMS) flush();
       }
-      send({ type: "done", rssBytes: process.memoryUsage.rss() });
+      const items = ready;
+      ready = [];
+      send({ type: "done", items, rssBytes: process.memoryUsage.rss() });
     } catch (thrown) {
+      // What was read before the fault came first.
+      flush();
       const failure = thrown instanceof Failure ? thrown : new Failure("extract.corrupt", { cause: thrown });
       const facts = Object.entries(failure.facts).filter(([, value]) => value !== undefined);
       // SAFETY: undefined values were left out in the line above.

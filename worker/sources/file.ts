@@ -2,6 +2,7 @@
 // RAG_DOCUMENT_ROOT, never to the disk.
 // The check of where a path leads is repeated on the opened file: between the look and the opening, anybody
 // who may write below the root can put a link in the way.
+import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, readlink, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
@@ -36,6 +37,31 @@ export async function openFileSource(options: CopyLimits & { readonly root: stri
         await file.close();
       }
     },
+  };
+}
+
+export type FileLook = (
+  uri: string,
+  signal: AbortSignal,
+) => Promise<{ readonly byteSize: number; readonly sha256: string }>;
+
+/** Reads a file as `fetch` does, without a copy of it. The answer throws `source.*`; this throws `config.invalid`. */
+export async function openFileLook(path: string): Promise<FileLook> {
+  const root = await openRoot(path);
+  return async (uri, signal) => {
+    const file = await openInside(root, segmentsOf(uri), signal);
+    try {
+      const hash = createHash("sha256");
+      let byteSize = 0;
+      for await (const bytes of readUnchanging(file)) {
+        signal.throwIfAborted();
+        hash.update(bytes);
+        byteSize += bytes.byteLength;
+      }
+      return { byteSize, sha256: hash.digest("hex") };
+    } finally {
+      await file.close();
+    }
   };
 }
 
@@ -144,7 +170,7 @@ async function refuseWithoutRoot(root: Root): Promise<void> {
 }
 
 /** Yields one buffer again and again: use each before asking for the next. Throws `source.changed`. */
-async function* readUnchanging(file: FileHandle): AsyncIterable<Uint8Array> {
+export async function* readUnchanging(file: FileHandle): AsyncIterable<Uint8Array> {
   const buffer = Buffer.allocUnsafe(READ_BYTES);
   try {
     const before = await file.stat({ bigint: true });

@@ -9,7 +9,7 @@ import { type Patience, patience, retrying, type StorageAccess, storageClient } 
 import { storageFailure } from "./storage-failure.ts";
 import { type CopyLimits, copyToTemporary, refuseTooLarge } from "./temporary-copy.ts";
 
-type Address = { readonly bucket: string; readonly path: string };
+export type Address = { readonly bucket: string; readonly path: string };
 
 const objectInfo = z.object({
   size: z.number().int().nonnegative().nullish(),
@@ -53,21 +53,28 @@ export function encodeObject(address: Address): Address {
   return { bucket, path: path.join("/") };
 }
 
-function addressOf(uri: string): Address {
+const addressOf = (uri: string): Address => encodeObject(readAddress(uri));
+
+/** Bucket and path by their plain names. Throws `source.not-found` for what cannot be an object's address. */
+export function readAddress(uri: string): Address {
   const raw = uri.slice("storage://".length);
   const slash = raw.indexOf("/");
-  if (!uri.startsWith("storage://") || slash < 1) return encodeObject({ bucket: "", path: "" });
-  const address = { bucket: raw.slice(0, slash), path: raw.slice(slash + 1) };
+  const isAddress = uri.startsWith("storage://") && slash > 0;
+  const asItStands = isAddress
+    ? { bucket: raw.slice(0, slash), path: raw.slice(slash + 1) }
+    : { bucket: "", path: "" };
+  const address = decoded(asItStands) ?? asItStands;
+  encodeObject(address);
+  return address;
+}
+
+// Applications join bucket and name as they stand, or encode them. Storage allows no % in a name, so that both can
+// be read without doubt.
+function decoded({ bucket, path }: Address): Address | null {
   try {
-    // Applications join bucket and name as they stand, or encode them. Storage allows no % in a name, so
-    // that both can be read without doubt.
-    return encodeObject({
-      bucket: decodeURIComponent(address.bucket),
-      path: decodeURIComponent(address.path),
-    });
-  } catch (thrown) {
-    if (thrown instanceof URIError) return encodeObject(address);
-    throw thrown;
+    return { bucket: decodeURIComponent(bucket), path: decodeURIComponent(path) };
+  } catch {
+    return null;
   }
 }
 

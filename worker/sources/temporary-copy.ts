@@ -1,14 +1,14 @@
 // The one place where a document's bytes land on the disk: private to us, hashed and counted as they come.
 // A copy belongs to one job; whoever holds the Original disposes of it. After a crash nobody does, so
 // copies that are a day old are swept when the sources are opened.
-import { createHash } from "node:crypto";
-import { lstat, mkdir, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { lstat, mkdir, open, readdir, rm, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Original } from "../document/document.ts";
 import { Failure } from "../failure/failure.ts";
 
 export type CopyLimits = {
-  /** An existing folder; each copy gets a folder of its own in it. */
+  /** An existing folder. */
   readonly tempDir: string;
   /** RAG_MAX_FILE_MB in bytes. */
   readonly maxBytes: number;
@@ -21,7 +21,7 @@ const STALE_MS = 24 * 60 * 60 * 1000;
 const FULL_DISK_WAIT_MS = 60_000;
 
 /**
- * Writes the bytes to a new temporary file (folder 0700, file 0600).
+ * Writes the bytes to a new temporary file (0600).
  * Throws `source.too-large` as soon as the cap is passed, `source.no-space` on a full disk, the signal's
  * reason when it fires, and whatever the bytes throw; nothing is left on the disk then.
  */
@@ -32,10 +32,9 @@ export async function copyToTemporary(
   signal: AbortSignal,
 ): Promise<Original> {
   signal.throwIfAborted();
-  const folder = await mkdtemp(join(limits.tempDir, PREFIX)).catch(sayFullDisk);
-  const dispose = () => rm(folder, { recursive: true, force: true });
+  const path = join(limits.tempDir, `${PREFIX}${randomUUID()}`);
+  const dispose = () => unlink(path).catch(ignoreMissing);
   try {
-    const path = join(folder, "original");
     return { ...about, path, ...(await writeCounting(path, bytes, limits, signal)), dispose };
   } catch (thrown) {
     await dispose();
@@ -102,6 +101,10 @@ async function refuseForeignFolder(tempDir: string): Promise<void> {
     throw new Failure("config.invalid", {
       says: `Others may change the temporary folder ${tempDir}. Remove it.`,
     });
+}
+
+function ignoreMissing(thrown: unknown): void {
+  if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
 }
 
 function sayFullDisk(thrown: unknown): never {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openStorageStandIn, type StorageStandIn } from "../tests/stand-ins/storage.ts";
 import { documentAt, MOST_BYTES, never } from "./contract.ts";
+import { removeOriginals } from "./remove-originals.ts";
 import { openStorageSource } from "./storage.ts";
 import type { StorageAccess } from "./storage-client.ts";
 import { asciiPath, uploadOriginal } from "./upload-original.ts";
@@ -95,4 +96,23 @@ test("names that look alike in ASCII do not meet", () => {
   expect(asciiPath("a/ä.pdf")).not.toBe(asciiPath("a/à.pdf"));
   expect(asciiPath("a/ä.pdf")).toBe(asciiPath("a/ä.pdf".normalize("NFD")));
   expect(asciiPath("a/plain (1).pdf")).toBe("a/plain (1).pdf");
+});
+
+test("objects are removed by their addresses, and one that is gone is as good as removed", async () => {
+  const uri = await upload("acme/Übersicht & mehr.pdf", Buffer.from("x"));
+  server.put("docs", "stays.txt", Buffer.from("y"));
+
+  expect(await removeOriginals(access(), [uri, "storage://docs/never-there.pdf"], never)).toBe(1);
+  expect(await removeOriginals(access(), [uri], never)).toBe(0);
+  expect(server.get("docs", "stays.txt")).toBeDefined();
+});
+
+test("a removal that fails once is sent again, and an address that is none removes nothing", async () => {
+  const uri = await upload("acme/a.pdf", Buffer.from("x"));
+  server.misbehave("fail-once");
+
+  expect(await removeOriginals(access(), [uri], never)).toBe(1);
+  await expect(removeOriginals(access(), ["storage://docs/../other/x"], never)).rejects.toMatchObject({
+    code: "source.not-found",
+  });
 });

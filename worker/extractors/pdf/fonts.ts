@@ -32,8 +32,8 @@ export function createFontFacts(): FontFacts {
     if (asked >= FIRST_ASKS + pages / PAGES_PER_ASK) return;
     asked += 1;
     try {
-      const { OPS } = await loadPdfjs();
-      const list = await page.getOperatorList();
+      const { OPS, AnnotationMode } = await loadPdfjs();
+      const list = await page.getOperatorList({ annotationMode: AnnotationMode.DISABLE });
       for (const [font, identical] of glyphNumbers(list, OPS))
         known.set(font, factsOf(page, font, identical));
     } catch {

@@ -49,22 +49,22 @@ export function findGutters(fragments: readonly Fragment[]): Gutter[] {
 }
 
 /** Height of text in each bin, in points. */
-function textAbove(fragments: readonly Fragment[], left: number, width: number, bins: number): number[] {
-  const change = new Array<number>(bins + 1).fill(0);
+function textAbove(fragments: readonly Fragment[], left: number, width: number, bins: number): Float64Array {
+  const heights = new Float64Array(bins + 1);
+  const add = (bin: number, height: number): void => {
+    heights[bin] = (heights[bin] ?? 0) + height;
+  };
   for (const { x, right, size } of fragments) {
     const first = Math.min(bins - 1, Math.max(0, Math.floor((x - left) / width + 0.01)));
     const last = Math.min(bins, Math.max(first + 1, Math.ceil((right - left) / width - 0.01)));
-    change[first] = (change[first] ?? 0) + size;
-    change[last] = (change[last] ?? 0) - size;
+    add(first, size);
+    add(last, -size);
   }
-  let sum = 0;
-  return change.slice(0, bins).map((step) => {
-    sum += step;
-    return sum;
-  });
+  for (let bin = 1; bin < bins; bin += 1) add(bin, heights[bin - 1] ?? 0);
+  return heights.subarray(0, bins);
 }
 
-function runningMax(values: readonly number[]): number[] {
+function runningMax(values: Float64Array): Float64Array {
   let max = 0;
   return values.map((value) => {
     max = Math.max(max, value);
@@ -74,7 +74,7 @@ function runningMax(values: readonly number[]): number[] {
 
 /** The widest strip of a valley that holds no more than `most`. */
 function emptiest(
-  text: readonly number[],
+  text: Float64Array,
   first: number,
   last: number,
   most: number,

@@ -48,19 +48,28 @@ export function linesOfRegion(
   { block, tagLevel = null }: Place,
   isGarbled: (font: string) => boolean = () => false,
 ): PdfLine[] {
-  const lines = rowsWithIndices(region).map((row) => {
-    const { runs, ...line } = composeRow(row);
-    const { font, share, size } = leading(runs);
-    const unreadable = isMeaningless(runs, isGarbled);
-    return { ...line, y: yOf(runs, font, row), size, font, fontShare: share, unreadable };
+  const rows = rowsWithIndices(region).map((row) => {
+    const composed = composeRow(row);
+    return { row, composed, unreadable: isMeaningless(composed.runs, isGarbled), ...leading(composed.runs) };
   });
-  return lines.map((line, at) => ({
-    ...line,
-    margins: marginsAround(lines, at),
+  const edges = rows.map(({ composed: { x, right }, size, unreadable }) => ({ x, right, size, unreadable }));
+  // Written out, and not spread: these are made for every line of a document.
+  return rows.map(({ row, composed, font, share, size, unreadable }, at) => ({
+    text: composed.text,
+    x: composed.x,
+    right: composed.right,
+    y: yOf(composed.runs, font, row),
+    size,
+    font,
+    fontShare: share,
+    cells: composed.cells,
+    rtl: composed.rtl,
+    margins: marginsAround(edges, at),
     block,
     frame: 0,
     tagLevel,
     row: false,
+    unreadable,
   }));
 }
 

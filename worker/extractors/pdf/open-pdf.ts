@@ -5,6 +5,9 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { PDFDocumentLoadingTask, PDFDocumentProxy } from "pdfjs-dist/types/src/display/api.js";
 import { Failure } from "../../failure/failure.ts";
+import { InflateAtOnce } from "./inflate-at-once.ts";
+import { loadParser } from "./load-parser.ts";
+import { openLoopback } from "./loopback.ts";
 
 const packageFolder = dirname(createRequire(import.meta.url).resolve("pdfjs-dist/package.json"));
 const folder = (name: string): string => `${join(packageFolder, name)}/`;
@@ -16,9 +19,16 @@ export type OpenPdf = { readonly pdf: PDFDocumentProxy; close(): Promise<void> }
  * where it is no PDF inside.
  */
 export async function openPdf(path: string, password?: string): Promise<OpenPdf> {
-  const { getDocument } = await loadPdfjs();
+  const { getDocument, PDFWorker, parser } = await loadPdfjs();
+  const [ours, theirs] = openLoopback();
+  parser.initializeFromPort(theirs);
+  // SAFETY: pdf.js only posts to it and listens at it; its types know no port but none.
+  const worker = new PDFWorker({ port: ours as unknown as null });
+  // The same bytes under the name pdf.js accepts: a copy would hold a large file twice.
+  const { buffer, byteOffset, byteLength } = await readFile(path);
   const task: PDFDocumentLoadingTask = getDocument({
-    data: new Uint8Array(await readFile(path)),
+    worker,
+    data: new Uint8Array(buffer, byteOffset, byteLength),
     ...(password !== undefined && { password }),
     cMapUrl: folder("cmaps"),
     cMapPacked: true,
@@ -27,7 +37,10 @@ export async function openPdf(path: string, password?: string): Promise<OpenPdf>
     iccUrl: folder("iccs"),
     useWorkerFetch: false,
     useSystemFonts: false,
-    disableFontFace: true,
+    // Else the outline of each letter is computed wherever drawing operations are asked for; nobody draws them here.
+    disableFontFace: false,
+    // SAFETY: fonts are only put into it and taken out.
+    ownerDocument: { fonts: new Set() } as unknown as undefined,
     // Gives fonts their real names, by which bold is known.
     fontExtraProperties: true,
     // Pictures are never drawn here: larger ones than a point are dropped undecoded.
@@ -38,22 +51,29 @@ export async function openPdf(path: string, password?: string): Promise<OpenPdf>
     enableXfa: false,
     verbosity: 0,
   });
-  try {
-    return { pdf: await task.promise, close: () => task.destroy() };
-  } catch (cause) {
+  const close = async (): Promise<void> => {
     await task.destroy();
+    worker.destroy();
+  };
+  try {
+    return { pdf: await task.promise, close };
+  } catch (cause) {
+    await close();
     const name = cause instanceof Error ? cause.name : typeof cause;
     if (name === "PasswordException") throw new Failure("extract.encrypted", { cause });
     throw new Failure("extract.corrupt", { cause, facts: { format: "pdf", thrown: name } });
   }
 }
 
+/** What pdf.js constructs and a browser has; a native canvas, which it asks for otherwise, the child may not load. */
+const nothings = ["DOMMatrix", "Path2D", "ImageData", "FontFace"];
+
 /** Its code is loaded once for a process. */
 export async function loadPdfjs() {
-  // pdf.js constructs one of these while it loads and asks for a native canvas otherwise, which the child may
-  // not load. Text needs none of them.
-  for (const name of ["DOMMatrix", "Path2D", "ImageData"])
-    if (!(name in globalThis))
-      Object.defineProperty(globalThis, name, { value: class {}, configurable: true });
-  return await import("pdfjs-dist/legacy/build/pdf.mjs");
+  const define = (name: string, value: unknown): unknown =>
+    Object.defineProperty(globalThis, name, { value, configurable: true });
+  for (const name of nothings) if (!(name in globalThis)) define(name, class {});
+  define("DecompressionStream", InflateAtOnce);
+  const { getDocument, OPS, PDFWorker, AnnotationMode } = await import("pdfjs-dist/legacy/build/pdf.mjs");
+  return { getDocument, OPS, PDFWorker, AnnotationMode, parser: await loadParser() };
 }

@@ -15,6 +15,8 @@ export type PdfText = {
   readonly spacing?: number;
   /** Drawn with a font whose codes are glyph numbers, 29 below ASCII, and that has no map to Unicode. */
   readonly unmapped?: boolean;
+  /** What else is set before it, such as `3 Ts 80 Tz`. */
+  readonly operators?: string;
 };
 
 /** An annotation's own entries, such as `/Subtype /FreeText /Contents (Text)`. */
@@ -90,7 +92,7 @@ function show(line: PdfText): string {
   const font = line.unmapped === true ? "F3" : line.bold === true ? "F2" : "F1";
   const mode = `${line.invisible === true ? 3 : 0} Tr ${line.spacing ?? 0} Tc`;
   const place = `${TURNS[line.turned ?? 0]} ${line.x ?? 72} ${line.y}`;
-  return `BT /${font} ${line.size ?? 10} Tf ${mode} ${place} Tm ${shown(line)} Tj ET`;
+  return `BT /${font} ${line.size ?? 10} Tf ${mode} ${place} Tm ${line.operators ?? ""} ${shown(line)} Tj ET`;
 }
 
 function shown({ text, unmapped }: PdfText): string {
