@@ -39,11 +39,17 @@ export function isUnspaced(code: number): boolean {
   );
 }
 
-const codesOf = (characters: string): ReadonlySet<number> =>
-  new Set([...characters].map((character) => character.charCodeAt(0)));
-const CLOSERS = codesOf(`"'\`)]}»”’›*_」』】〉》〕）］｝`);
-const ENDERS = codesOf(".!?…。！？．｡؟۔।॥։");
-const PAUSES = codesOf(",;:—–、，；：،؛");
+const CLOSER = 1;
+const ENDER = 2;
+const PAUSE = 3;
+/** By UTF-16 unit: every word is looked at, and most end in none of these. */
+const MARKS = new Uint8Array(0x10000);
+const mark = (characters: string, as: number) => {
+  for (const character of characters) MARKS[character.charCodeAt(0)] = as;
+};
+mark(`"'\`)]}»”’›*_」』】〉》〕）］｝`, CLOSER);
+mark(".!?…。！？．｡؟۔।॥։", ENDER);
+mark(",;:—–、，；：،؛", PAUSE);
 
 /** What the text that ends at `end` looks like by itself. Not before `start`. */
 export function endingOf(
@@ -52,10 +58,10 @@ export function endingOf(
   end: number,
 ): typeof WORD | typeof CLAUSE | typeof SENTENCE {
   let last = end - 1;
-  while (last > start && CLOSERS.has(text.charCodeAt(last))) last--;
+  while (last > start && MARKS[text.charCodeAt(last)] === CLOSER) last--;
   const code = text.charCodeAt(last);
-  if (ENDERS.has(code)) return code === 46 && isAbbreviation(text.slice(start, last)) ? WORD : SENTENCE;
-  return PAUSES.has(code) ? CLAUSE : WORD;
+  if (MARKS[code] === ENDER) return code === 46 && isAbbreviation(text.slice(start, last)) ? WORD : SENTENCE;
+  return MARKS[code] === PAUSE ? CLAUSE : WORD;
 }
 
 // A short list catches most: the next word's first letter decides about the rest.

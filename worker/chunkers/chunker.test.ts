@@ -4,119 +4,17 @@ import type { Chunk } from "../document/chunk.ts";
 import type { Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
 import { openTokenizer } from "../tokenizers/open-tokenizer.ts";
-import { type ChunkLimits, type EmbedPieces, UNITS_PER_TOKEN } from "./chunker.ts";
+import { type ChunkLimits, type EmbedSnippets, UNITS_PER_TOKEN } from "./chunker.ts";
 import { openChunker } from "./open-chunker.ts";
+import { limits, segments, strategies } from "./testing/unkind-documents.ts";
 
-// The promises of every strategy, over text that is as unkind as we can make it.
+// The promises of every strategy.
 
 const wordpiece = openTokenizer("bert-wordpiece");
 const clusters = new Intl.Segmenter("und", { granularity: "grapheme" });
 
-const spaced = fc.constantFrom(
-  "The",
-  "quick",
-  "brown",
-  "fox,",
-  "e.g.",
-  "Mr.",
-  "ran.",
-  "Why?",
-  "unaffable",
-  "3.14",
-  "(so)",
-  "“Yes!”",
-  "naïve",
-  "Ünïcödé",
-  "שלום",
-  "العربية",
-  "देवनागरी",
-  "한국어",
-  "ไทยภาษา",
-  "https://example.org/a/b?c=d&e=f",
-  "x".repeat(130),
-  '{"a":1,"b":[2,3]}',
-  "|",
-  "name | number\n1",
-  "|a|b|",
-);
-const unspaced = fc.constantFrom("東京都", "です。", "「はい！」", "漢字、", "がギ", "𠀀𠀁", "ﬁ");
-const clusterish = fc.constantFrom(
-  "👩‍👩‍👧‍👦",
-  "🏳️‍🌈",
-  "🇩🇪🇫🇷",
-  "é",
-  `z${"\u0335\u0322".repeat(20)}`,
-  "👍🏽",
-  "क्ष",
-  "\u0600",
-  "\u200d",
-  "각",
-  "‏",
-);
-const gaps = fc.constantFrom(
-  " ",
-  " ",
-  " ",
-  " ",
-  "\n",
-  "\n\n",
-  "\r\n",
-  "\r\n\r\n",
-  "\t",
-  "  \n \n",
-  "\u3000",
-  "\f",
-  "",
-);
-const text = fc
-  .array(
-    fc.tuple(
-      fc.oneof(
-        { weight: 6, arbitrary: spaced },
-        unspaced,
-        clusterish,
-        fc.string({ unit: "binary", maxLength: 8 }),
-      ),
-      gaps,
-    ),
-    { maxLength: 60 },
-  )
-  .map((parts) =>
-    parts
-      .map(([word, gap]) => word + gap)
-      .join("")
-      .toWellFormed(),
-  );
-
-const segments = fc
-  .array(
-    fc.record({
-      content: fc.oneof({ weight: 5, arbitrary: text }, fc.constantFrom("", " ", "\n\n", "a", "end\n")),
-      pageNumber: fc.constantFrom(null, 1, 2, 3),
-      section: fc.constantFrom("A", "A", "A", "A > B", null),
-      speaker: fc.constantFrom(null, null, null, "Ann", "Bob"),
-      startedMs: fc.option(fc.nat(1000)),
-      endedMs: fc.option(fc.nat(1000)),
-      glue: fc.boolean(),
-    }),
-    { maxLength: 8 },
-  )
-  .map((drafts) =>
-    drafts.map(({ glue, ...draft }, index): Segment => {
-      return { ...draft, seq: index + 1, content: draft.content + (glue ? "\n" : "") };
-    }),
-  );
-const limits = fc.record({
-  tokens: fc.oneof(fc.integer({ min: 16, max: 64 }), fc.integer({ min: 1, max: 15 }), fc.constant(256)),
-  overlapTokens: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 40 })),
-  chars: fc.oneof(fc.constant(0), fc.integer({ min: 20, max: 400 }), fc.integer({ min: 1, max: 19 })),
-  headingPrefix: fc.boolean(),
-});
-
-const strategies = fc.constantFrom("recursive", "semantic", "fixed");
-
 /** Texts that share words are alike: enough to have clusters of several sizes. */
-const meanings: EmbedPieces = async (texts) =>
+const meanings: EmbedSnippets = async (texts) =>
   texts.map((text) => {
     const vector = new Float32Array(16);
     for (const word of text.match(/\S+/g) ?? []) {
@@ -273,6 +171,15 @@ test("no cut lies inside a grapheme cluster that would fit the budget", () =>
     runs,
   ));
 
+test("a word that fits by itself is not halved, however many tokens the pretoken counts that it is part of", async () => {
+  // To BERT a form feed is nothing: the last two words are one.
+  const all = [utterance("The क्ष\fMr. ", 0, null)];
+
+  const chunks = await cut("semantic", all, { tokens: 2, overlapTokens: 0, chars: 0 });
+
+  expect(chunks.map((chunk) => chunk.content)).toContain("क्ष");
+});
+
 test("the same segments give the same chunks, however they arrive", () =>
   fc.assert(
     fc.asyncProperty(
@@ -311,30 +218,52 @@ test("the budgets hold for the tokens of OpenAI too", () => {
   );
 });
 
-test("a document of many short passages is looked at once: what was cut is let go", async () => {
-  let looked = 0;
-  const counting: Tokenizer = {
-    name: "counting",
+/** Counts as BERT does, and how many units it looked at. */
+function openWatched() {
+  const seen = { units: 0 };
+  const tokenizer: Tokenizer = {
+    name: "watched",
     count: (text) => wordpiece.count(text),
     scan(text, from, take) {
-      looked += text.length - from;
+      seen.units += text.length - from;
       wordpiece.scan?.(text, from, take);
     },
   };
-  const utterances = Array.from(
-    { length: 2000 },
-    (_, at): Segment => ({
-      seq: at + 1,
-      content: `Utterance ${at} of somebody who says a little.\n`,
-      pageNumber: null,
-      section: null,
-      speaker: at % 2 === 0 ? "Ann" : "Bob",
-      startedMs: null,
-      endedMs: null,
-    }),
+  return { seen, tokenizer };
+}
+
+const utterance = (content: string, at: number, speaker: string | null): Segment => ({
+  seq: at + 1,
+  content,
+  pageNumber: null,
+  section: null,
+  speaker,
+  startedMs: null,
+  endedMs: null,
+});
+
+// To BERT a form feed is nothing: all of it is one word.
+test.each([
+  "growing\f",
+  "\f",
+])("a word that grows by %j with every segment is not counted anew each time", async (part) => {
+  const { seen, tokenizer } = openWatched();
+  const grown = Array.from({ length: 5000 }, (_, at) => utterance(at === 0 ? `word${part}` : part, at, null));
+
+  const chunks = await cut("recursive", grown, { tokens: 64, overlapTokens: 0, chars: 0 }, tokenizer);
+
+  expect(chunks.at(-1)?.charEnd).toBe(sourceOf(grown).trimEnd().length);
+  expect(seen.units).toBeLessThan(200 * sourceOf(grown).length);
+});
+
+test("a document of many short passages is looked at once: what was cut is let go", async () => {
+  const { seen, tokenizer } = openWatched();
+  const utterances = Array.from({ length: 2000 }, (_, at) =>
+    utterance(`Utterance ${at} of somebody who says a little.\n`, at, at % 2 === 0 ? "Ann" : "Bob"),
   );
-  const chunks = await cut("recursive", utterances, { tokens: 64, overlapTokens: 0, chars: 0 }, counting);
+
+  const chunks = await cut("recursive", utterances, { tokens: 64, overlapTokens: 0, chars: 0 }, tokenizer);
 
   expect(chunks).toHaveLength(2000);
-  expect(looked).toBeLessThan(5 * sourceOf(utterances).length);
+  expect(seen.units).toBeLessThan(5 * sourceOf(utterances).length);
 });

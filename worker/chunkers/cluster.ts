@@ -1,29 +1,29 @@
-// Which neighbouring pieces of text belong together: the clusters for which the similarity within is greatest.
+// Which neighbouring snippets of text belong together: the clusters for which the similarity within is greatest.
 // Source: ClusterSemanticChunker in "Evaluating Chunking Strategies for Retrieval" (Smith and Troynikov, Chroma,
 // 2024), the best model-only strategy of that study. There the whole similarity matrix is kept; a cluster holds a
-// budget's worth of pieces, so that a band of it is enough: time and memory are linear in the text.
+// budget's worth of snippets, so that a band of it is enough: time and memory are linear in the text.
 
-export type Piece = {
+export type Snippet = {
   /** What it takes of the budget by itself, in tokens. */
   readonly tokens: number;
   readonly vector: Float32Array;
-  /** What must not be mixed: pieces of another group never share a cluster. */
+  /** What must not be mixed: snippets of another group never share a cluster. */
   readonly group: string;
 };
 
 /**
- * Answers where clusters end, as indices of their last pieces, in order; the last is the last piece.
- * No cluster of several pieces has more than `mostTokens` by their sum.
+ * Answers where clusters end, as indices of their last snippets, in order; the last is the last snippet.
+ * No cluster of several snippets has more than `mostTokens` by their sum.
  */
-export function clusterEnds(pieces: readonly Piece[], mostTokens: number): number[] {
-  const count = pieces.length;
-  const starts = earliestStarts(pieces, mostTokens);
-  const band = bandOf(pieces, starts);
+export function clusterEnds(snippets: readonly Snippet[], mostTokens: number): number[] {
+  const count = snippets.length;
+  const starts = earliestStarts(snippets, mostTokens);
+  const band = bandOf(snippets, starts);
   const usual = meanOf(band);
-  // best[end]: the greatest reward of any clustering of the pieces before `end`.
+  // best[end]: the greatest reward of any clustering of the snippets before `end`.
   const best = new Float64Array(count + 1);
   const begin = new Int32Array(count + 1);
-  // Of each piece, by how much its similarities to all that follow it, up to now, lie above the usual.
+  // Of each snippet, by how much its similarities to all that follow it, up to now, lie above the usual.
   const above = new Float64Array(count);
   for (let last = 0; last < count; last++) {
     let reward = 0;
@@ -42,15 +42,15 @@ export function clusterEnds(pieces: readonly Piece[], mostTokens: number): numbe
   return ends.reverse();
 }
 
-/** For each piece the first that may share a cluster with it. */
-function earliestStarts(pieces: readonly Piece[], mostTokens: number): Int32Array {
-  const starts = new Int32Array(pieces.length);
+/** For each snippet the first that may share a cluster with it. */
+function earliestStarts(snippets: readonly Snippet[], mostTokens: number): Int32Array {
+  const starts = new Int32Array(snippets.length);
   let first = 0;
   let tokens = 0;
-  for (const [last, piece] of pieces.entries()) {
-    tokens += piece.tokens;
-    while (first < last && (tokens > mostTokens || pieces[first]?.group !== piece.group)) {
-      tokens -= pieces[first]?.tokens ?? 0;
+  for (const [last, snippet] of snippets.entries()) {
+    tokens += snippet.tokens;
+    while (first < last && (tokens > mostTokens || snippets[first]?.group !== snippet.group)) {
+      tokens -= snippets[first]?.tokens ?? 0;
       first++;
     }
     starts[last] = first;
@@ -58,13 +58,13 @@ function earliestStarts(pieces: readonly Piece[], mostTokens: number): Int32Arra
   return starts;
 }
 
-/** For each piece its cosine to those before it that may share its cluster, the nearest first. */
-function bandOf(pieces: readonly Piece[], starts: Int32Array): Float32Array[] {
-  const lengths = pieces.map(({ vector }) => Math.sqrt(dot(vector, vector)) || 1);
-  return pieces.map(({ vector }, last) =>
+/** For each snippet its cosine to those before it that may share its cluster, the nearest first. */
+function bandOf(snippets: readonly Snippet[], starts: Int32Array): Float32Array[] {
+  const lengths = snippets.map(({ vector }) => Math.sqrt(dot(vector, vector)) || 1);
+  return snippets.map(({ vector }, last) =>
     Float32Array.from({ length: last - (starts[last] ?? last) }, (_, back) => {
       const other = last - 1 - back;
-      return dot(vector, pieces[other]?.vector ?? vector) / ((lengths[last] ?? 1) * (lengths[other] ?? 1));
+      return dot(vector, snippets[other]?.vector ?? vector) / ((lengths[last] ?? 1) * (lengths[other] ?? 1));
     }),
   );
 }

@@ -1,10 +1,11 @@
 // What all strategies share: segments in, passages cut into chunks, both limits checked on the real text.
-// A strategy only says where a chunk ends. Cuts depend on the text alone, never on when a segment arrives.
+// A strategy only says where a chunk ends. Cuts depend on the text alone (and on that of the document's former chunks,
+// where there are any), never on when a segment arrives.
 import type { Chunk } from "../document/chunk.ts";
 import type { Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
 import { SENTENCE, WORD } from "./boundary.ts";
-import { type ChunkLimits, type CutChunks, UNITS_PER_TOKEN } from "./chunker.ts";
+import { type ChunkLimits, type CutChunks, type Seams, UNITS_PER_TOKEN } from "./chunker.ts";
 import { Passage, type PlacedSegment, type Room, WIDEST_GAP } from "./passage.ts";
 import { TableHeaders } from "./table-headers.ts";
 import { openTokenMeter, type TokenMeter } from "./token-meter.ts";
@@ -13,13 +14,15 @@ import { Words } from "./words.ts";
 /** What a strategy may look at. */
 export type Reach = {
   readonly passage: Passage;
-  /** Highest piece the chunk may end with. */
+  /** Highest word the chunk may end with. */
   readonly ceiling: number;
-  /** The last piece ends its passage; otherwise LOOK_AHEAD shares and more are there to choose from. */
+  /** The last word ends its passage; otherwise LOOK_AHEAD shares and more are there to choose from. */
   readonly complete: boolean;
+  /** What follows this piece is where a chunk of the document's former text began. */
+  readonly isSeam: (index: number) => boolean;
 };
 
-/** Answers the last piece of the next chunk, at most a full share; below `passage.fresh` when no new piece fits. */
+/** Answers the last word of the next chunk, at most a full share; below `passage.fresh` when no new word fits. */
 export type ChooseEnd = (reach: Reach) => number;
 
 /** How much of the text, in shares of a chunk, is known before a chunk is cut. */
@@ -31,8 +34,8 @@ const LARGEST_PREFIX = 0.25;
 const LARGEST_OVERLAP = 0.5;
 
 export function cutChunks(chooseEnd: ChooseEnd, limits: ChunkLimits, tokenizer: Tokenizer): CutChunks {
-  return async function* (segments) {
-    const cutter = new Cutter(chooseEnd, limits, tokenizer);
+  return async function* (segments, _embed, seams = new Set()) {
+    const cutter = new Cutter(chooseEnd, limits, tokenizer, seams);
     for await (const segment of segments) yield* cutter.take(segment);
     yield* cutter.endPassage();
   };
@@ -46,6 +49,7 @@ class Cutter {
   readonly #chars: number;
   readonly #tables: TableHeaders;
   readonly #meter: TokenMeter;
+  readonly #seams: Seams;
   #passage: Passage | null = null;
   /** The passage's heading path for embedding, and all that is put before the next chunk. */
   #heading = "";
@@ -58,7 +62,8 @@ class Cutter {
   #glued = false;
   #chunkIndex = 0;
 
-  constructor(chooseEnd: ChooseEnd, limits: ChunkLimits, tokenizer: Tokenizer) {
+  constructor(chooseEnd: ChooseEnd, limits: ChunkLimits, tokenizer: Tokenizer, seams: Seams) {
+    this.#seams = seams;
     this.#chooseEnd = chooseEnd;
     this.#limits = limits;
     this.#tokenizer = tokenizer;
@@ -73,11 +78,12 @@ class Cutter {
     const text = segment.content;
     this.#length += text.length;
     if (this.#passage === null) this.#meter.forget(placed.start);
+    else if (this.#meter.unsettled > LONGEST_SEAM) this.#glued = false;
     this.#meter.append(text, this.#glued && this.#passage !== null);
     let tail = 0;
     const word = new Words(text, this.#chars);
     while (word.next()) {
-      const gap = this.#gap + text.slice(tail, word.start);
+      const gap = this.#gapBefore(text, tail, word.start);
       if (gap.length > WIDEST_GAP || (tail === 0 && !this.#continuesWith(segment))) yield* this.endPassage();
       const passage = this.#passage ?? this.#openPassage(placed);
       this.#tables.add(text, word, placed.start, gap);
@@ -91,10 +97,17 @@ class Cutter {
     if (this.#gap.length > WIDEST_GAP) yield* this.endPassage();
   }
 
+  /** All white space since the last word; nearly always a blank, which needs no string of its own. */
+  #gapBefore(text: string, from: number, to: number): string {
+    if (from === to) return this.#gap;
+    const isBlank = from + 1 === to && this.#gap === "" && text.charCodeAt(from) === BLANK;
+    return isBlank ? " " : this.#gap + text.slice(from, to);
+  }
+
   /** The chunks of what is left of the passage. */
   *endPassage(): Generator<Chunk> {
     const passage = this.#passage;
-    while (passage !== null && passage.fresh < passage.pieces.length) {
+    while (passage !== null && passage.fresh < passage.words.length) {
       this.#choosePrefix(passage);
       yield this.#cut(passage, true);
     }
@@ -129,9 +142,9 @@ class Cutter {
     return passage.isFuller(LOOK_AHEAD);
   }
 
-  /** Finds what is put before the chunk that begins with the passage's first piece. */
+  /** Finds what is put before the chunk that begins with the passage's first word. */
   #choosePrefix(passage: Passage): void {
-    const next = passage.pieces[0];
+    const next = passage.words[0];
     if (next === undefined) return;
     const header = this.#tables.above(next.start);
     this.#tables.forget(next.start);
@@ -156,27 +169,39 @@ class Cutter {
   }
 
   #cut(passage: Passage, complete: boolean): Chunk {
-    let ceiling = passage.pieces.length - 1;
+    let ceiling = passage.words.length - 1;
+    const isSeam = (index: number) => this.#seams.size > 0 && this.#seams.has(passage.beginning(index + 1));
     for (;;) {
-      const last = this.#chooseEnd({ passage, ceiling, complete });
+      const last = this.#chooseEnd({ passage, ceiling, complete, isSeam });
       const { fresh } = passage;
       if (last >= fresh) {
-        const tokens =
-          this.#prefix === ""
-            ? passage.count(0, last)
-            : this.#tokenizer.count(this.#prefix + passage.text(0, last));
+        const tokens = this.#tokensOf(passage, last);
         if (tokens <= this.#limits.tokens) return this.#close(passage, last, this.#prefix, tokens);
-        // The joined text may count more than its pieces. Go back by as much as it is over, at least one piece.
+        // The joined text may count more than its words. Go back by as much as it is over, at least one word.
         const kept = Math.floor(((last - fresh) * this.#limits.tokens) / tokens);
         ceiling = last === fresh ? last - 1 : fresh + Math.min(kept, last - fresh - 1);
       } else if (fresh > 0) {
         passage.advance(fresh, fresh);
         this.#choosePrefix(passage);
-        ceiling = passage.pieces.length - 1;
+        ceiling = passage.words.length - 1;
+      } else if (this.#fits(passage)) {
+        return this.#close(passage, 0, this.#prefix, this.#tokensOf(passage, 0));
       } else if (passage.splitFirst()) {
-        ceiling = passage.pieces.length - 1;
+        ceiling = passage.words.length - 1;
       } else return this.#close(passage, 0, "", passage.count(0, 0));
     }
+  }
+
+  /** Of the first word by itself: its share of a pretoken that goes on behind it may be more than it counts alone. */
+  #fits(passage: Passage): boolean {
+    const chars = this.#prefix.length + passage.text(0, 0).length;
+    return chars <= this.#chars && this.#tokensOf(passage, 0) <= this.#limits.tokens;
+  }
+
+  #tokensOf(passage: Passage, last: number): number {
+    return this.#prefix === ""
+      ? passage.count(0, last)
+      : this.#tokenizer.count(this.#prefix + passage.text(0, last));
   }
 
   #close(passage: Passage, last: number, embedPrefix: string, tokenCount: number): Chunk {
@@ -202,7 +227,7 @@ class Cutter {
     };
   }
 
-  /** The piece at which the next chunk begins, so that it repeats at most overlapTokens; last + 1 for none. */
+  /** The word at which the next chunk begins, so that it repeats at most overlapTokens; last + 1 for none. */
   #overlapStart(passage: Passage, last: number): number {
     const most = this.#limits.overlapTokens;
     const reach = (first: number) =>
@@ -210,7 +235,7 @@ class Cutter {
     let word = last + 1;
     let sentence = last + 1;
     for (let first = last; first > 0 && reach(first); first--) {
-      const boundary = passage.pieces[first - 1]?.boundary ?? WORD;
+      const boundary = passage.words[first - 1]?.boundary ?? WORD;
       if (boundary >= WORD) word = first;
       if (boundary >= SENTENCE) sentence = first;
     }
@@ -222,10 +247,18 @@ class Cutter {
   }
 
   #mayOverlap(passage: Passage, first: number, last: number): boolean {
-    const boundary = passage.pieces[first - 1]?.boundary ?? WORD;
+    const boundary = passage.words[first - 1]?.boundary ?? WORD;
     return boundary >= WORD && passage.count(first, last) <= this.#limits.overlapTokens;
   }
 }
+
+const BLANK = 32;
+
+/**
+ * A pretoken that reached over the ends of many segments, as words with form feeds between them do for BERT, would be
+ * counted anew with each of them: a longer one ends its passage. UTF-16 units.
+ */
+const LONGEST_SEAM = 512;
 
 /** A slice keeps alive all the text that it was cut from. */
 const copyOf = (slice: string): string => ` ${slice}`.slice(1);

@@ -16,7 +16,7 @@ export function openChunker(name: string, limits: ChunkLimits, tokenizer: Tokeni
   if (!(limits.tokens >= 1 && limits.overlapTokens >= 0 && limits.chars >= 0))
     throw new Failure("config.invalid", {
       says: "A chunk needs a budget of at least one token.",
-      facts: { ...limits },
+      facts: { tokens: limits.tokens, overlapTokens: limits.overlapTokens, chars: limits.chars },
     });
   switch (name) {
     case "recursive":

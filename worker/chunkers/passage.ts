@@ -1,8 +1,9 @@
 // A stretch of the source whose text may share a chunk: one section, one speaker, glued by white space.
-// Holds only what is not yet cut, as pieces (words with the white space before them), each counted once.
-// Sums of pieces choose a cut; they are not what the tokenizer says about the joined text.
+// Holds only what is not yet cut, word by word, each counted once with the white space before it.
+// Sums of words choose a cut; they are not what the tokenizer says about the joined text.
 import { SECTION_SEPARATOR, type Segment } from "../document/segment.ts";
 import { type Boundary, boundaryAt, GRAPHEME, PARAGRAPH } from "./boundary.ts";
+import { SEAM_UNITS } from "./chunker.ts";
 import { codePointEdge, edgeNear } from "./grapheme-edge.ts";
 import type { TokenMeter } from "./token-meter.ts";
 import type { Word } from "./words.ts";
@@ -10,14 +11,15 @@ import type { Word } from "./words.ts";
 /** A segment and the offset of its first unit in the source. */
 export type PlacedSegment = { readonly segment: Segment; readonly start: number };
 
-export type Piece = {
+/** A word with its place in the source: the least that a chunk takes whole. */
+export type PlacedWord = {
   readonly from: PlacedSegment;
   /** Offsets in the source. */
   readonly start: number;
   readonly end: number;
-  /** Tokens of the text up to and with this one, by the meter's sums. */
+  /** Tokens of the text up to and with this word, by the meter's sums. */
   readonly tokensThrough: number;
-  /** How good a place to cut its end is; PARAGRAPH until the next piece is known. */
+  /** How good a place to cut its end is; PARAGRAPH until the next word is known. */
   boundary: Boundary;
 };
 
@@ -38,12 +40,12 @@ export const WIDEST_GAP = 1_000;
 export class Passage {
   section: string | null;
   readonly speaker: string | null;
-  readonly pieces: Piece[] = [];
-  /** Index of the first piece that no chunk holds yet; those before it are overlap. */
+  readonly words: PlacedWord[] = [];
+  /** Index of the first word that no chunk holds yet; those before it are overlap. */
   fresh = 0;
   readonly #meter: TokenMeter;
   #room: Room;
-  /** Tokens of the text before the first piece and its white space, by the meter's sums. */
+  /** Tokens of the text before the first word and its white space, by the meter's sums. */
   #tokensBefore = 0;
   #lineStart = 0;
   #ending: Boundary = PARAGRAPH;
@@ -60,7 +62,7 @@ export class Passage {
    * goes on into the section below it, whose path still names them.
    */
   leadsInto(section: string | null): boolean {
-    const { length } = this.pieces;
+    const { length } = this.words;
     if (length === 0 || section === null || this.section === null) return false;
     if (!section.startsWith(this.section + SECTION_SEPARATOR)) return false;
     if (this.#at(length - 1).end - this.#at(0).start > 2 * this.section.length + HEADING_MARKS) return false;
@@ -72,27 +74,35 @@ export class Passage {
     this.#room = room;
   }
 
-  /** `gap` is all white space between the last piece and this word, of blank segments too. */
+  /** `gap` is all white space between the last word and this word, of blank segments too. */
   add(from: PlacedSegment, word: Word, gap: string): void {
     const text = from.segment.content;
     const start = from.start + word.start;
-    const previous = this.pieces.at(-1);
+    const previous = this.words[this.words.length - 1];
     if (previous !== undefined) {
       const lineLength = previous.end - this.#lineStart;
       previous.boundary =
         gap === "" ? this.#ending : boundaryAt(this.#ending, gap, text, word.start, lineLength);
     }
-    if (previous === undefined || (gap !== " " && /[\n\r]/.test(gap))) this.#lineStart = start;
+    if (previous === undefined || (gap !== " " && gap !== "" && /[\n\r]/.test(gap))) this.#lineStart = start;
     const end = from.start + word.end;
     const tokensThrough = this.#meter.through(previous === undefined ? start : start - gap.length, end);
     if (previous === undefined) this.#tokensBefore = this.#meter.before(start, end, tokensThrough);
-    this.pieces.push({ from, start, end, tokensThrough, boundary: PARAGRAPH });
+    this.words.push({ from, start, end, tokensThrough, boundary: PARAGRAPH });
     this.#ending = word.ending;
   }
 
-  /** The source text of pieces `first` to `last`. */
+  /** The source text of words `first` to `last`. */
   text(first: number, last: number): string {
     return this.#meter.text(this.#at(first).start, this.#at(last).end);
+  }
+
+  /** The first SEAM_UNITS of the text from this word on; "" when there is less. */
+  beginning(index: number): string {
+    // A word is one unit at least.
+    const last = Math.min(index + SEAM_UNITS, this.words.length) - 1;
+    const text = index > last ? "" : this.text(index, last);
+    return text.length < SEAM_UNITS ? "" : text.slice(0, SEAM_UNITS);
   }
 
   /** Exactly the tokens of that text. */
@@ -100,7 +110,7 @@ export class Passage {
     return this.#meter.count(this.#at(first).start, this.#at(last).end);
   }
 
-  /** Share of the room that pieces 0 to `last` take by the sums: 1 is full. */
+  /** Share of the room that words 0 to `last` take by the sums: 1 is full. */
   share(last: number): number {
     const first = this.#at(0);
     const end = this.#at(last);
@@ -108,23 +118,28 @@ export class Passage {
     return Math.max(tokens / this.#room.tokens, (end.end - first.start) / this.#room.chars);
   }
 
-  /** More than `share` is waiting to be cut. */
+  /** More than `share` is waiting to be cut. Asked behind every word. */
   isFuller(share: number): boolean {
-    return this.pieces.length > 0 && this.share(this.pieces.length - 1) > share;
+    const last = this.words[this.words.length - 1];
+    if (last === undefined) return false;
+    const { tokens, chars } = this.#room;
+    return (
+      last.tokensThrough - this.#tokensBefore > share * tokens || last.end - this.#at(0).start > share * chars
+    );
   }
 
-  /** The same for pieces `first` to `last`; `first` is above 0. */
+  /** The same for words `first` to `last`; `first` is above 0. */
   shareOf(first: number, last: number): number {
     const chars = this.#at(last).end - this.#at(first).start;
     return Math.max(this.sum(first, last) / this.#room.tokens, chars / this.#room.chars);
   }
 
-  /** Tokens of pieces `first` to `last` by the sums. `first` is above 0. */
+  /** Tokens of words `first` to `last` by the sums. `first` is above 0. */
   sum(first: number, last: number): number {
     return this.#at(last).tokensThrough - this.#at(first - 1).tokensThrough;
   }
 
-  /** Where pieces 0 to `last` come from. */
+  /** Where words 0 to `last` come from. */
   origin(last: number): Origin {
     const first = this.#at(0);
     let startedMs = first.from.segment.startedMs;
@@ -140,18 +155,18 @@ export class Passage {
     return { first: first.from.segment, final: before.segment, charStart: first.start, startedMs, endedMs };
   }
 
-  /** The next chunk begins at piece `first`, and what no chunk holds yet at piece `fresh`. */
+  /** The next chunk begins at word `first`, and what no chunk holds yet at word `fresh`. */
   advance(first: number, fresh: number): void {
-    this.pieces.splice(0, first);
+    this.words.splice(0, first);
     this.fresh = fresh - first;
-    const next = this.pieces[0];
+    const next = this.words[0];
     if (next === undefined) return;
     this.#tokensBefore = this.#meter.before(next.start, next.end, next.tokensThrough);
     this.#meter.forget(next.start);
   }
 
   /**
-   * Halves the first piece, between clusters where it has several, else between code points.
+   * Halves the first word, between clusters where it has several, else between code points.
    * Returns false when it is a single code point.
    */
   splitFirst(): boolean {
@@ -163,7 +178,7 @@ export class Passage {
     if (edge >= text.length) return false;
     const cut = start + edge;
     const through = tokensThrough - this.#meter.count(cut, end);
-    this.pieces.splice(
+    this.words.splice(
       0,
       1,
       { from, start, end: cut, tokensThrough: through, boundary: GRAPHEME },
@@ -173,10 +188,10 @@ export class Passage {
     return true;
   }
 
-  #at(index: number): Piece {
-    const piece = this.pieces[index];
-    if (piece === undefined) throw new RangeError(`no piece ${index} of ${this.pieces.length}`);
-    return piece;
+  #at(index: number): PlacedWord {
+    const word = this.words[index];
+    if (word === undefined) throw new RangeError(`no word ${index} of ${this.words.length}`);
+    return word;
   }
 }
 

@@ -3,7 +3,7 @@ import type { Chunk } from "../document/chunk.ts";
 import type { Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
-import type { ChunkLimits, EmbedPieces } from "./chunker.ts";
+import { type ChunkLimits, type EmbedSnippets, SEAM_UNITS } from "./chunker.ts";
 import { openChunker } from "./open-chunker.ts";
 
 /** One token a word: budgets in these tests can be counted by eye. */
@@ -23,7 +23,7 @@ const segment = (content: string, facts: Partial<Segment> = {}): Segment => ({
 });
 const ten: ChunkLimits = { tokens: 10, overlapTokens: 0, chars: 0 };
 
-const noMeanings: EmbedPieces = async () => {
+const noMeanings: EmbedSnippets = async () => {
   throw new Error("This strategy compares nothing.");
 };
 
@@ -241,7 +241,7 @@ test("a cluster above the budget is cut between code points, a code point never"
   expect(contents(single)).toEqual(["a", "😀", "b"]);
 });
 
-test("a tokenizer that counts more for a text than for its pieces still never goes above the budgets", async () => {
+test("a tokenizer that counts more for a text than for its words still never goes above the budgets", async () => {
   const dear: Tokenizer = { name: "dear", count: (text) => Math.ceil(text.length ** 1.2) };
   const text = "some words that cost more together than alone, again and again. ".repeat(4);
 
@@ -317,4 +317,31 @@ test("an unknown strategy and a budget of nothing are refused by name", () => {
   });
 
   expect(codes).toEqual(attempts.map(() => "config.invalid"));
+});
+
+test("behind an edit an edited text is cut where it was cut before", async () => {
+  const sentences = (from: number, many: number) =>
+    Array.from({ length: many }, (_, at) => `Sentence ${from + at} is about thing number ${from + at}.`);
+  const paragraph = (at: number) => sentences(at * 10, 1 + ((at * 7) % 5)).join(" ");
+  const text = Array.from({ length: 80 }, (_, at) => paragraph(at));
+  const limits = { tokens: 40, overlapTokens: 0, chars: 0 };
+  const former = contents(await cut(text.join("\n\n"), limits));
+  const seams = new Set(former.map((content) => content.slice(0, SEAM_UNITS)));
+  const anew = async (edited: readonly string[], known: ReadonlySet<string>) => {
+    const chunker = openChunker("recursive", limits, byWords);
+    const chunks: string[] = [];
+    for await (const chunk of chunker.cut(streamOf([segment(edited.join("\n\n"))]), noMeanings, known))
+      chunks.push(chunk.content);
+    expect(chunks.join("").replaceAll(/\s/g, "")).toBe(edited.join("").replaceAll(/\s/g, ""));
+    return chunks.filter((content) => !former.includes(content)).length;
+  };
+
+  const edits = text.map((old, at) =>
+    text.with(at, `${old} And one more sentence that was not there before.`),
+  );
+  const withSeams = await Promise.all(edits.map((edited) => anew(edited, seams)));
+  const without = await Promise.all(edits.map((edited) => anew(edited, new Set())));
+
+  expect(Math.max(...withSeams)).toBeLessThanOrEqual(3);
+  expect(Math.max(...without)).toBeGreaterThan(3);
 });

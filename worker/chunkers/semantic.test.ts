@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Chunk } from "../document/chunk.ts";
 import type { Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
-import type { EmbedPieces } from "./chunker.ts";
+import type { EmbedSnippets } from "./chunker.ts";
 import { clusterEnds } from "./cluster.ts";
 import { openChunker } from "./open-chunker.ts";
 
@@ -12,7 +12,7 @@ const byWords: Tokenizer = { name: "words", count: (text) => text.match(/\S+/g)?
 const limits = { tokens: 48, overlapTokens: 0, chars: 0 };
 
 /** Sentences about the sea point one way, those about money another. */
-const topics: EmbedPieces = async (texts) =>
+const topics: EmbedSnippets = async (texts) =>
   texts.map((text) => {
     const count = (words: RegExp) => text.match(words)?.length ?? 0;
     return Float32Array.from([count(/wave|tide|salt/g), count(/bank|debt|coin/g), 0.1]);
@@ -111,7 +111,7 @@ test("whoever stops early stops the reading too", async () => {
 });
 
 test("an embedder that fails ends the cutting with its failure", async () => {
-  const fails: EmbedPieces = async () => {
+  const fails: EmbedSnippets = async () => {
     throw new Error("no vectors today");
   };
   await expect(cut(one(sea(1)), fails)).rejects.toThrow("no vectors today");
@@ -127,37 +127,37 @@ test("clusters are those with the greatest reward of all that are allowed", () =
       fc.integer({ min: 3, max: 12 }),
       fc.nat(8),
       (drafts, most, border) => {
-        const pieces = drafts.map(({ tokens, x }, at) => ({
+        const snippets = drafts.map(({ tokens, x }, at) => ({
           tokens,
           vector: Float32Array.from([x, 3]),
           group: at < border ? "before" : "behind",
         }));
 
-        const found = clusterEnds(pieces, most);
+        const found = clusterEnds(snippets, most);
 
-        expect(found.at(-1)).toBe(pieces.length - 1);
-        expect(isAllowed(found, pieces, most)).toBe(true);
-        expect(rewardOf(found, pieces, most)).toBeCloseTo(bestByTrying(pieces, most), 4);
+        expect(found.at(-1)).toBe(snippets.length - 1);
+        expect(isAllowed(found, snippets, most)).toBe(true);
+        expect(rewardOf(found, snippets, most)).toBeCloseTo(bestByTrying(snippets, most), 4);
       },
     ),
   ));
 
 const nowhere = { pageNumber: null, section: null, speaker: null, startedMs: null, endedMs: null };
 
-type Pieces = Parameters<typeof clusterEnds>[0];
+type Snippets = Parameters<typeof clusterEnds>[0];
 
 const clustersOf = (ends: readonly number[]) =>
   ends.map((end, at) => [(ends[at - 1] ?? -1) + 1, end] as const);
 
-function mayShare(pieces: Pieces, first: number, last: number, most: number): boolean {
-  const cluster = pieces.slice(first, last + 1);
+function mayShare(snippets: Snippets, first: number, last: number, most: number): boolean {
+  const cluster = snippets.slice(first, last + 1);
   if (cluster.length === 1) return true;
-  const sum = cluster.reduce((total, piece) => total + piece.tokens, 0);
-  return sum <= most && new Set(cluster.map((piece) => piece.group)).size === 1;
+  const sum = cluster.reduce((total, snippet) => total + snippet.tokens, 0);
+  return sum <= most && new Set(cluster.map((snippet) => snippet.group)).size === 1;
 }
 
-const isAllowed = (ends: readonly number[], pieces: Pieces, most: number) =>
-  clustersOf(ends).every(([first, last]) => mayShare(pieces, first, last, most));
+const isAllowed = (ends: readonly number[], snippets: Snippets, most: number) =>
+  clustersOf(ends).every(([first, last]) => mayShare(snippets, first, last, most));
 
 function cosine(one: Float32Array, other: Float32Array): number {
   const dot = (a: Float32Array, b: Float32Array) =>
@@ -165,42 +165,42 @@ function cosine(one: Float32Array, other: Float32Array): number {
   return dot(one, other) / Math.sqrt(dot(one, one) * dot(other, other));
 }
 
-function pairs(pieces: Pieces, first: number, last: number): number[] {
+function pairs(snippets: Snippets, first: number, last: number): number[] {
   const found: number[] = [];
   for (let one = first; one <= last; one++)
     for (let other = one + 1; other <= last; other++)
       found.push(
-        cosine(pieces[one]?.vector ?? new Float32Array(), pieces[other]?.vector ?? new Float32Array()),
+        cosine(snippets[one]?.vector ?? new Float32Array(), snippets[other]?.vector ?? new Float32Array()),
       );
   return found;
 }
 
 /** The mean of all pairs that may share a cluster. */
-function usualOf(pieces: Pieces, most: number): number {
+function usualOf(snippets: Snippets, most: number): number {
   const similar: number[] = [];
-  for (let one = 0; one < pieces.length; one++)
-    for (let other = one + 1; other < pieces.length; other++)
-      if (mayShare(pieces, one, other, most))
+  for (let one = 0; one < snippets.length; one++)
+    for (let other = one + 1; other < snippets.length; other++)
+      if (mayShare(snippets, one, other, most))
         similar.push(
-          cosine(pieces[one]?.vector ?? new Float32Array(), pieces[other]?.vector ?? new Float32Array()),
+          cosine(snippets[one]?.vector ?? new Float32Array(), snippets[other]?.vector ?? new Float32Array()),
         );
   return similar.length === 0 ? 0 : similar.reduce((sum, value) => sum + value, 0) / similar.length;
 }
 
-function rewardOf(ends: readonly number[], pieces: Pieces, most: number): number {
-  const usual = usualOf(pieces, most);
+function rewardOf(ends: readonly number[], snippets: Snippets, most: number): number {
+  const usual = usualOf(snippets, most);
   return clustersOf(ends).reduce(
     (total, [first, last]) =>
-      total + pairs(pieces, first, last).reduce((sum, value) => sum + value - usual, 0),
+      total + pairs(snippets, first, last).reduce((sum, value) => sum + value - usual, 0),
     0,
   );
 }
 
-function bestByTrying(pieces: Pieces, most: number): number {
+function bestByTrying(snippets: Snippets, most: number): number {
   let best = Number.NEGATIVE_INFINITY;
-  for (let bits = 0; bits < 2 ** (pieces.length - 1); bits++) {
-    const ends = pieces.map((_, at) => at).filter((at) => at === pieces.length - 1 || (bits >> at) & 1);
-    if (isAllowed(ends, pieces, most)) best = Math.max(best, rewardOf(ends, pieces, most));
+  for (let bits = 0; bits < 2 ** (snippets.length - 1); bits++) {
+    const ends = snippets.map((_, at) => at).filter((at) => at === snippets.length - 1 || (bits >> at) & 1);
+    if (isAllowed(ends, snippets, most)) best = Math.max(best, rewardOf(ends, snippets, most));
   }
   return best;
 }

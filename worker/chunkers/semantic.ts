@@ -1,21 +1,21 @@
-// Chunks by meaning: pieces of about fifty tokens are embedded, and neighbours that are alike share a chunk.
-// Every piece is sent to the provider, and then every chunk: about twice the price of the other strategies.
+// Chunks by meaning: snippets of about fifty tokens are embedded, and neighbours that are alike share a chunk.
+// Every snippet is sent to the provider, and then every chunk: about twice the price of the other strategies.
 // The plan only says where to cut. Cutting itself, with its budgets and exact offsets, is everybody's.
 import type { Chunk } from "../document/chunk.ts";
 import type { Segment } from "../document/segment.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
-import type { ChunkLimits, ChunkStrategy, CutWith, EmbedPieces } from "./chunker.ts";
-import { clusterEnds, type Piece } from "./cluster.ts";
+import type { ChunkLimits, ChunkStrategy, CutWith, EmbedSnippets } from "./chunker.ts";
+import { clusterEnds, type Snippet } from "./cluster.ts";
 import { cutChunks, type Reach } from "./cut-chunks.ts";
 import { chooseBestBoundary, cutRecursively } from "./recursive.ts";
 
 export const semantic: ChunkStrategy = { name: "semantic", version: 1 };
 
 /** The study's; less says too little to be compared. */
-const PIECE_TOKENS = 50;
+const SNIPPET_TOKENS = 50;
 /** A part of the budget at most, so that a small one still has something to choose from. */
-const PIECE_SHARE = 0.25;
-/** Pieces that are compared at once: 50,000 tokens, 8 MB of vectors. */
+const SNIPPET_SHARE = 0.25;
+/** Snippets that are compared at once: 50,000 tokens, 8 MB of vectors. */
 const WINDOW = 1000;
 
 export const cutSemantically: CutWith = (limits, tokenizer) =>
@@ -25,21 +25,21 @@ export const cutSemantically: CutWith = (limits, tokenizer) =>
     yield* cut(plan.plannedSegments(), embed);
   };
 
-type Planned = Piece & { readonly end: number };
+type Planned = Snippet & { readonly end: number };
 
 /** Reads ahead, decides where to cut, and lets those segments through whose cuts are known. */
 class Plan {
-  readonly #embed: EmbedPieces;
+  readonly #embed: EmbedSnippets;
   readonly #mostTokens: number;
-  /** Where units are limited too, a piece counts as the share that it takes of either limit. */
+  /** Where units are limited too, a snippet counts as the share that it takes of either limit. */
   readonly #tokensPerUnit: number;
-  readonly #pieces: AsyncIterator<Chunk>;
+  readonly #snippets: AsyncIterator<Chunk>;
   /** Read, and not yet let through. */
   #held: Segment[] = [];
   #next = 0;
   /** Offset behind the segments that were let through. */
   #passed = 0;
-  /** Pieces behind the last cut that is settled. */
+  /** Snippets behind the last cut that is settled. */
   #open: Planned[] = [];
   /** Offsets at which chunks end, in order. */
   #cuts: number[] = [];
@@ -47,7 +47,7 @@ class Plan {
 
   constructor(
     segments: AsyncIterable<Segment>,
-    embed: EmbedPieces,
+    embed: EmbedSnippets,
     limits: ChunkLimits,
     tokenizer: Tokenizer,
   ) {
@@ -55,10 +55,10 @@ class Plan {
     // The overlap takes its share of a chunk.
     this.#mostTokens = limits.tokens - Math.min(limits.overlapTokens, limits.tokens / 2);
     this.#tokensPerUnit = limits.chars > 0 ? limits.tokens / limits.chars : 0;
-    const tokens = Math.max(1, Math.min(PIECE_TOKENS, Math.floor(limits.tokens * PIECE_SHARE)));
-    const chars = limits.chars > 0 ? Math.max(1, Math.floor(limits.chars * PIECE_SHARE)) : 0;
+    const tokens = Math.max(1, Math.min(SNIPPET_TOKENS, Math.floor(limits.tokens * SNIPPET_SHARE)));
+    const chars = limits.chars > 0 ? Math.max(1, Math.floor(limits.chars * SNIPPET_SHARE)) : 0;
     const cut = cutRecursively({ tokens, overlapTokens: 0, chars }, tokenizer);
-    this.#pieces = cut(this.#readAndHold(segments), embed)[Symbol.asyncIterator]();
+    this.#snippets = cut(this.#readAndHold(segments), embed)[Symbol.asyncIterator]();
   }
 
   async *plannedSegments(): AsyncGenerator<Segment> {
@@ -80,19 +80,19 @@ class Plan {
       }
     } finally {
       // Whoever stops early stops the reading too.
-      await this.#pieces.return?.();
+      await this.#snippets.return?.();
     }
   }
 
   /** The planned end, or a good one before it where the joined text does not fit. */
   chooseEnd(reach: Reach): number {
     const { passage, ceiling } = reach;
-    const from = passage.pieces[passage.fresh]?.start ?? 0;
+    const from = passage.words[passage.fresh]?.start ?? 0;
     while ((this.#cuts[0] ?? Number.POSITIVE_INFINITY) <= from) this.#cuts.shift();
     const cut = this.#cuts[0] ?? Number.POSITIVE_INFINITY;
     let last = passage.fresh - 1;
-    while (last < ceiling && (passage.pieces[last + 1]?.end ?? cut) <= cut) last++;
-    const isAtCut = last < ceiling || ceiling === passage.pieces.length - 1;
+    while (last < ceiling && (passage.words[last + 1]?.end ?? cut) <= cut) last++;
+    const isAtCut = last < ceiling || ceiling === passage.words.length - 1;
     const fits = last >= passage.fresh && passage.share(last) <= 1;
     return isAtCut && fits ? last : chooseBestBoundary(reach);
   }
@@ -104,22 +104,22 @@ class Plan {
     }
   }
 
-  /** Settles the cuts of one more window of pieces. */
+  /** Settles the cuts of one more window of snippets. */
   async #planOn(): Promise<void> {
     const fresh: Chunk[] = [];
     while (!this.#isComplete && this.#open.length + fresh.length < WINDOW) {
-      const { value, done } = await this.#pieces.next();
+      const { value, done } = await this.#snippets.next();
       if (done) this.#isComplete = true;
       else fresh.push(value);
     }
     if (fresh.length > 0) {
-      const vectors = await this.#embed(fresh.map((piece) => piece.content));
-      for (const [at, piece] of fresh.entries())
+      const vectors = await this.#embed(fresh.map((snippet) => snippet.content));
+      for (const [at, snippet] of fresh.entries())
         this.#open.push({
-          tokens: Math.max(piece.tokenCount, piece.content.length * this.#tokensPerUnit),
+          tokens: Math.max(snippet.tokenCount, snippet.content.length * this.#tokensPerUnit),
           vector: vectors[at] ?? new Float32Array(),
-          group: JSON.stringify([piece.section, piece.speaker]),
-          end: piece.charEnd,
+          group: JSON.stringify([snippet.section, snippet.speaker]),
+          end: snippet.charEnd,
         });
     }
     const ends = clusterEnds(this.#open, this.#mostTokens);

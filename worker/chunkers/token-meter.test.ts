@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { TakePiece } from "../document/tokenizer.ts";
+import type { TakePretoken } from "../document/tokenizer.ts";
 import { openTokenizer } from "../tokenizers/open-tokenizer.ts";
 import { openTokenMeter } from "./token-meter.ts";
 
@@ -60,7 +60,7 @@ test("text is looked at once, however many stretches are asked about", () => {
       looked += text.length;
       return tokenizer.count(text);
     },
-    scan: (text: string, from: number, take: TakePiece) => tokenizer.scan?.(text, from, take),
+    scan: (text: string, from: number, take: TakePretoken) => tokenizer.scan?.(text, from, take),
   };
   const meter = openTokenMeter(counting);
   const all = "A sentence of some words, as there are many. ".repeat(200);
@@ -70,7 +70,7 @@ test("text is looked at once, however many stretches are asked about", () => {
   expect(looked).toBeLessThan(100 * 10);
 });
 
-test("sums go on rightly where text was forgotten in the middle of a piece", () => {
+test("sums go on rightly where text was forgotten in the middle of a pretoken", () => {
   const meter = openTokenMeter(openTokenizer("cl100k_base"));
   const all = "漢字".repeat(30_000);
   meter.append(all, false);

@@ -66,6 +66,7 @@ function endOfWord(text: string, start: number, longestCluster: number): number 
   let at = start;
   for (; at < text.length && at < limit; at++) {
     const code = text.charCodeAt(at);
+    if (code > 32 && code < 127) continue;
     if (isWhiteSpace(code)) return at;
     if (code < 0x2e80) continue;
     if (!isUnspaced(code)) continue;

@@ -1,96 +1,61 @@
-// Byte-pair merging as tiktoken does it: always the pair of lowest rank, leftmost among equals, until none is
-// in the vocabulary. A heap over a linked list keeps it at n log n: a megabyte of one letter takes seconds,
-// not hours (the usual loop looks through all pairs for each merge).
+// Byte-pair merging as tiktoken does it: always the pair of lowest rank, leftmost among equals, until none is in the
+// vocabulary. Not by merging: from left to right the longest token that can stand behind the one before it, and one
+// step back where none can. Every place is given up at most once, so that time is linear: 4 MiB of one letter take
+// 0.3 s, where a heap of pairs took seconds and the usual loop hours.
+// Source: "So many tokens, so little time" (van Antwerpen and Neubeck, GitHub, 2024), which proves that neighbours
+// that can stand side by side two by two are what merging leaves.
+import { NO_TOKEN, type Vocabulary } from "./vocabulary.ts";
 
-/** Entries are byte strings: one UTF-16 unit below 256 for each byte. */
-export type Ranks = { readonly of: ReadonlyMap<string, number>; readonly longest: number };
+/** Bytes of nearly every pretoken; longer ones get arrays of their own. */
+const USUAL = 256;
+const usualTokens = new Int32Array(USUAL);
+const usualDeadEnds = new Uint8Array(USUAL + 1);
 
-const NONE = -1;
-/** A heap key is rank * POSITIONS + position: exact in a double while ranks stay below 2 ** 21. */
-const POSITIONS = 2 ** 32;
-
-/** Number of tokens that the bytes are merged into. */
-export function countMerged(bytes: string, ranks: Ranks): number {
-  const length = bytes.length;
-  const next = new Int32Array(length);
-  const previous = new Int32Array(length);
-  for (let at = 0; at < length; at++) {
-    next[at] = at + 1;
-    previous[at] = at - 1;
+/** Number of tokens that the first `end` bytes are merged into. */
+export function countMerged(bytes: Uint8Array, end: number, vocabulary: Vocabulary): number {
+  const tokens = end <= USUAL ? usualTokens : new Int32Array(end);
+  /** Places from which the rest cannot be reached. */
+  const deadEnds = end <= USUAL ? usualDeadEnds.fill(0, 0, end + 1) : new Uint8Array(end + 1);
+  let count = 0;
+  let at = 0;
+  let token = guessAt(bytes, 0, end, vocabulary);
+  let isGuess = true;
+  while (at < end) {
+    const before = count === 0 ? NO_TOKEN : (tokens[count - 1] ?? NO_TOKEN);
+    while (token !== NO_TOKEN) {
+      const isOpen = deadEnds[at + vocabulary.lengthOf(token)] === 0;
+      if (isOpen && (before === NO_TOKEN || vocabulary.areNeighbours(before, token))) break;
+      token = isGuess ? vocabulary.longestAt(bytes, at, end) : vocabulary.prefixOf(token);
+      isGuess = false;
+    }
+    if (token !== NO_TOKEN) {
+      tokens[count++] = token;
+      at += vocabulary.lengthOf(token);
+      token = guessAt(bytes, at, end, vocabulary);
+      isGuess = true;
+    } else {
+      deadEnds[at] = 1;
+      count--;
+      at -= vocabulary.lengthOf(before);
+      token = before;
+      isGuess = token === guessAt(bytes, at, end, vocabulary);
+    }
   }
-  /** Rank of the token that would begin at a place if it were merged with the one after it. */
-  const pairRank = new Int32Array(length).fill(NONE);
-  const heap = new Heap(length);
-  const look = (at: number) => {
-    const middle = next[at] ?? length;
-    const end = middle < length ? (next[middle] ?? length) : 0;
-    const rank = end === 0 || end - at > ranks.longest ? NONE : (ranks.of.get(bytes.slice(at, end)) ?? NONE);
-    pairRank[at] = rank;
-    if (rank !== NONE) heap.push(rank * POSITIONS + at);
-  };
-  for (let at = 0; at < length; at++) look(at);
-
-  let tokens = length;
-  for (let key = heap.pop(); key !== undefined; key = heap.pop()) {
-    const rank = Math.floor(key / POSITIONS);
-    const at = key - rank * POSITIONS;
-    if (pairRank[at] !== rank) continue; // Merged or replaced since it was pushed.
-    const gone = next[at] ?? length;
-    const after = next[gone] ?? length;
-    next[at] = after;
-    if (after < length) previous[after] = at;
-    pairRank[gone] = NONE;
-    tokens--;
-    look(at);
-    const before = previous[at] ?? NONE;
-    if (before !== NONE) look(before);
-  }
-  return tokens;
+  return count;
 }
 
-/** A binary heap of doubles, smallest first. */
-class Heap {
-  #keys: Float64Array;
-  #size = 0;
-
-  constructor(capacity: number) {
-    this.#keys = new Float64Array(Math.max(16, capacity));
-  }
-
-  push(key: number): void {
-    if (this.#size === this.#keys.length) {
-      const grown = new Float64Array(this.#size * 2);
-      grown.set(this.#keys);
-      this.#keys = grown;
-    }
-    const keys = this.#keys;
-    let at = this.#size++;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = keys[parent] ?? 0;
-      if (above <= key) break;
-      keys[at] = above;
-      at = parent;
-    }
-    keys[at] = key;
-  }
-
-  pop(): number | undefined {
-    if (this.#size === 0) return undefined;
-    const keys = this.#keys;
-    const top = keys[0];
-    const last = keys[--this.#size] ?? 0;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= this.#size) break;
-      if (child + 1 < this.#size && (keys[child + 1] ?? 0) < (keys[child] ?? 0)) child++;
-      const below = keys[child] ?? 0;
-      if (below >= last) break;
-      keys[at] = below;
-      at = child;
-    }
-    keys[at] = last;
-    return top;
-  }
+/**
+ * Which token is tried first changes no answer, only how many dead ends are met: of a run of one byte those of 2, 4, 8 …
+ * bytes, as merging makes them. Taking the longest, a megabyte of dashes took 2 s.
+ */
+function guessAt(bytes: Uint8Array, at: number, end: number, vocabulary: Vocabulary): number {
+  const longest = vocabulary.longestAt(bytes, at, end);
+  const length = vocabulary.lengthOf(longest);
+  if (length < 4) return longest;
+  for (let next = at + 1; next < at + length; next++) if (bytes[next] !== bytes[at]) return longest;
+  let token = longest;
+  while (!isPowerOfTwo(vocabulary.lengthOf(token))) token = vocabulary.prefixOf(token);
+  return token;
 }
+
+const isPowerOfTwo = (number: number): boolean => (number & (number - 1)) === 0;

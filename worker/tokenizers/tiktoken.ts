@@ -3,59 +3,42 @@
 // ordinary text here, as it is for the embeddings endpoint.
 import { createRequire } from "node:module";
 import { z } from "zod";
-import type { TakePiece, Tokenizer } from "../document/tokenizer.ts";
+import type { TakePretoken, Tokenizer } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
-import { countMerged, type Ranks } from "./byte-pairs.ts";
-import { PieceView } from "./piece-view.ts";
-import { endOfPlainWord, PlainWords, UNKNOWN_WORD } from "./plain-words.ts";
+import { countMerged } from "./byte-pairs.ts";
+import { NOT_HELD, PretokenCache } from "./pretoken-cache.ts";
+import { type EndOfPretoken, endOfCl100k, endOfO200k, endOfPlainWord } from "./pretokens.ts";
+import { readVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 export type TiktokenName = "cl100k_base" | "o200k_base";
 
-const RanksFile = z.object({ pat_str: z.string().min(1), bpe_ranks: z.string().min(1) });
+const ENDS: Readonly<Record<TiktokenName, EndOfPretoken>> = {
+  cl100k_base: endOfCl100k,
+  o200k_base: endOfO200k,
+};
 
-type Encoding = { readonly pieces: RegExp; readonly ranks: Ranks };
-
-/** Counts of pieces seen before. A full cache is emptied: rarer than keeping an order costs. */
-const CACHED_PIECES = 50_000;
-const LONGEST_CACHED = 40;
+const RanksFile = z.object({ bpe_ranks: z.string().min(1) });
 
 /**
  * Opens an encoding by its name; its vocabulary (1 to 2 MB) is read at the first text, in 0.1 to 0.3 s.
  * Throws `embed.model-missing` then, when it is absent or damaged.
  */
 export function openTiktoken(name: TiktokenName): Tokenizer {
-  let encoding: Encoding | null = null;
-  const cache = new Map<string, number>();
-  const plainWords = new PlainWords();
+  const endOfPretoken = ENDS[name];
+  const cache = new PretokenCache();
+  const utf8 = new Utf8();
+  let vocabulary: Vocabulary | null = null;
 
-  const countPiece = (piece: string, ranks: Ranks): number => {
-    const known = cache.get(piece);
-    if (known !== undefined) return known;
-    const bytes = Buffer.from(piece, "utf8").toString("latin1");
-    const tokens = ranks.of.has(bytes) ? 1 : countMerged(bytes, ranks);
-    if (piece.length > LONGEST_CACHED) return tokens;
-    if (cache.size >= CACHED_PIECES) cache.clear();
-    // Not the piece itself: a slice keeps alive all the text that it was cut from.
-    cache.set(` ${piece}`.slice(1), tokens);
-    return tokens;
-  };
-
-  const scan = (text: string, from: number, take: TakePiece): void => {
-    encoding ??= readEncoding(name);
-    const { pieces, ranks } = encoding;
-    const view = new PieceView(text);
+  const scan = (text: string, from: number, take: TakePretoken): void => {
+    vocabulary ??= openVocabulary(name);
     for (let at = from, end = from; at < text.length; at = end) {
       end = endOfPlainWord(text, at);
-      let tokens: number;
-      if (end < 0) {
-        end = view.endOfPiece(at, pieces);
-        tokens = countPiece(text.slice(at, end), ranks);
-      } else {
-        tokens = plainWords.tokensOf(text, at, end);
-        if (tokens === UNKNOWN_WORD) {
-          tokens = countPiece(text.slice(at, end), ranks);
-          plainWords.keep(text, at, end, tokens);
-        }
+      if (end < 0) end = endOfPretoken(text, at);
+      let tokens = cache.tokensOf(text, at, end);
+      if (tokens === NOT_HELD) {
+        const length = utf8.write(text, at, end);
+        tokens = countMerged(utf8.bytes, length, vocabulary);
+        cache.keep(text, at, end, tokens);
       }
       if (take(end, tokens)) return;
     }
@@ -75,34 +58,40 @@ export function openTiktoken(name: TiktokenName): Tokenizer {
   };
 }
 
-function readEncoding(name: TiktokenName): Encoding {
+/** The bytes of one pretoken after the other in the same array. */
+class Utf8 {
+  static readonly #kept = 4096;
+  readonly #encoder = new TextEncoder();
+  readonly #short = new Uint8Array(Utf8.#kept);
+  bytes: Uint8Array = this.#short;
+
+  /** Number of bytes. */
+  write(text: string, from: number, end: number): number {
+    // A UTF-16 unit takes three bytes at most.
+    if (3 * (end - from) > Utf8.#kept) {
+      this.bytes = this.#encoder.encode(text.slice(from, end));
+      return this.bytes.length;
+    }
+    this.bytes = this.#short;
+    for (let at = from; at < end; at++) {
+      const unit = text.charCodeAt(at);
+      if (unit >= 128) return this.#encoder.encodeInto(text.slice(from, end), this.#short).written;
+      this.#short[at - from] = unit;
+    }
+    return end - from;
+  }
+}
+
+function openVocabulary(name: TiktokenName): Vocabulary {
   try {
     // Required, not imported: the first count may not wait, and start-up must not read it.
-    const file = RanksFile.parse(createRequire(import.meta.url)(`js-tiktoken/ranks/${name}`));
-    const pieces = new RegExp(file.pat_str, "gu");
-    return { pieces, ranks: readRanks(file.bpe_ranks) };
+    return readVocabulary(
+      RanksFile.parse(createRequire(import.meta.url)(`js-tiktoken/ranks/${name}`)).bpe_ranks,
+    );
   } catch (thrown) {
     throw new Failure("embed.model-missing", {
       says: `The vocabulary ${name} cannot be read. Install the packages again.`,
       cause: thrown,
     });
   }
-}
-
-/** Lines of `! offset token token …`, tokens in base64, ranks rising by one along the line. */
-function readRanks(lines: string): Ranks {
-  const ranks = new Map<string, number>();
-  let longest = 0;
-  for (const line of lines.split("\n")) {
-    if (line === "") continue;
-    const [, offset, ...tokens] = line.split(" ");
-    const from = Number(offset);
-    if (!Number.isSafeInteger(from)) throw new Error("a line of the vocabulary has no offset");
-    for (const [index, token] of tokens.entries()) {
-      const bytes = Buffer.from(token, "base64").toString("latin1");
-      longest = Math.max(longest, bytes.length);
-      ranks.set(bytes, from + index);
-    }
-  }
-  return { of: ranks, longest };
 }

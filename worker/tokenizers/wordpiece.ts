@@ -3,7 +3,7 @@
 // `[SEP]` and the like in a text are ordinary text here, never tokens that steer the model.
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import type { EncodingTokenizer } from "../document/tokenizer.ts";
+import type { EncodingTokenizer, WordPieceVocabulary } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
 
 const TokenizerFile = z.object({
@@ -20,14 +20,7 @@ const TokenizerFile = z.object({
   normalizer: z.object({ type: z.literal("BertNormalizer"), lowercase: z.literal(true) }),
 });
 
-type Lexicon = {
-  readonly heads: ReadonlyMap<string, number>;
-  /** Entries that continue a word, without their `##`. */
-  readonly tails: ReadonlyMap<string, number>;
-  readonly longest: number;
-  readonly unknown: number;
-  readonly longestWord: number;
-};
+type Lexicon = WordPieceVocabulary & { readonly longest: number };
 
 /** Ids of words seen before. A full cache is emptied: rarer than keeping an order costs. */
 const CACHED_WORDS = 50_000;
@@ -38,13 +31,22 @@ const LONGEST_CACHED = 40;
  * Throws `embed.model-missing` then, when it is absent or is no lower-casing WordPiece.
  */
 export function openWordPiece(path: string): EncodingTokenizer {
+  return countWith(() => readLexicon(path));
+}
+
+/** The tokenizer of a vocabulary that is in memory already. */
+export function openWordPieceOf(vocabulary: WordPieceVocabulary): EncodingTokenizer {
+  return countWith(() => withLongest(vocabulary));
+}
+
+function countWith(read: () => Lexicon): EncodingTokenizer {
   let lexicon: Lexicon | null = null;
   const cache = new Map<string, readonly number[]>();
 
   const idsOf = (word: string) => {
     const known = cache.get(word);
     if (known !== undefined) return known;
-    lexicon ??= readLexicon(path);
+    lexicon ??= read();
     const ids = cutWord(word, lexicon);
     if (word.length > LONGEST_CACHED) return ids;
     if (cache.size >= CACHED_WORDS) cache.clear();
@@ -82,22 +84,27 @@ function readLexicon(path: string): Lexicon {
     const heads = new Map<string, number>();
     const tails = new Map<string, number>();
     const prefix = model.continuing_subword_prefix;
-    let longest = 0;
     for (const [entry, id] of Object.entries(model.vocab)) {
       if (typeof id !== "number") throw new Error("an entry of the vocabulary has no id");
-      longest = Math.max(longest, entry.length);
       if (entry.startsWith(prefix) && entry !== prefix) tails.set(entry.slice(prefix.length), id);
       else heads.set(entry, id);
     }
     const unknown = heads.get(model.unk_token);
     if (unknown === undefined) throw new Error("the vocabulary lacks its unknown token");
-    return { heads, tails, longest, unknown, longestWord: model.max_input_chars_per_word };
+    return withLongest({ heads, tails, unknown, longestWord: model.max_input_chars_per_word });
   } catch (thrown) {
     throw new Failure("embed.model-missing", {
       says: `The tokenizer of the embedding model cannot be read from ${path}. Install the packages again.`,
       cause: thrown,
     });
   }
+}
+
+function withLongest(vocabulary: WordPieceVocabulary): Lexicon {
+  let longest = 0;
+  for (const entries of [vocabulary.heads, vocabulary.tails])
+    for (const entry of entries.keys()) longest = Math.max(longest, entry.length);
+  return { ...vocabulary, longest };
 }
 
 const SPACE = 1;
