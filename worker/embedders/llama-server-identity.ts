@@ -2,6 +2,12 @@
 import { z } from "zod";
 import { Failure } from "../failure/failure.ts";
 
+export type LlamaAddress = {
+  readonly url: string;
+  /** null: it wants none. */
+  readonly apiKey: string | null;
+};
+
 export type LlamaIdentity = {
   /** Name of the model file without folder and `.gguf`; precision that does not change vectors is left out. */
   readonly model: string;
@@ -38,11 +44,11 @@ const BERT_UNCASED_WORDS = 30_522;
  * Throws `embed.unavailable` while the server is down or loads its model, `embed.denied` for a refused key, and
  * `embed.model-missing` when another program answers there.
  */
-export async function askIdentity(url: string, signal: AbortSignal): Promise<LlamaIdentity> {
-  await askJson(url, "/health", signal); // 503 until the model is loaded.
+export async function askIdentity(server: LlamaAddress, signal: AbortSignal): Promise<LlamaIdentity> {
+  await askJson(server, "/health", signal); // 503 until the model is loaded.
   const [models, props] = await Promise.all([
-    askJson(url, "/v1/models", signal),
-    askJson(url, "/props", signal),
+    askJson(server, "/v1/models", signal),
+    askJson(server, "/props", signal),
   ]);
   const served = Models.safeParse(models).data?.data[0];
   const context = Props.safeParse(props).data?.default_generation_settings.n_ctx;
@@ -67,10 +73,13 @@ export function serverRoot(url: string): string {
   return url.replace(/\/+$/, "").replace(/\/v1$/, "");
 }
 
-async function askJson(url: string, path: string, signal: AbortSignal): Promise<unknown> {
-  const response = await ask(url, path, signal);
+async function askJson(server: LlamaAddress, path: string, signal: AbortSignal): Promise<unknown> {
+  const response = await ask(server, path, signal);
   if (response.status === 401 || response.status === 403)
-    throw new Failure("embed.denied", { facts: { status: response.status, path } });
+    throw new Failure("embed.denied", {
+      says: "llama-server refused the worker's key. Set LLAMA_SERVER_API_KEY to the one that it was started with.",
+      facts: { status: response.status, path },
+    });
   if (response.status === 404) throw notALlamaServer();
   if (!response.ok) throw new Failure("embed.unavailable", { facts: { status: response.status, path } });
   return await response.json().catch(() => {
@@ -79,9 +88,10 @@ async function askJson(url: string, path: string, signal: AbortSignal): Promise<
   });
 }
 
-async function ask(url: string, path: string, signal: AbortSignal): Promise<Response> {
+async function ask({ url, apiKey }: LlamaAddress, path: string, signal: AbortSignal): Promise<Response> {
   try {
     return await fetch(`${serverRoot(url)}${path}`, {
+      ...(apiKey !== null && { headers: { authorization: `Bearer ${apiKey}` } }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(ASK_WITHIN_MS)]),
     });
   } catch {

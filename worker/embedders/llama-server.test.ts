@@ -48,6 +48,20 @@ test.each(["/", "/v1", "/v1/"])("an address that ends in %s is the same server",
   expect(embedder.dimensions).toBe(384);
 });
 
+test("a server with a key is asked with it, and a wrong one is refused by a sentence that names the setting", async () => {
+  const provider = await start({ apiKey: "llama-right" });
+
+  const embedder = await open(provider.url, { apiKey: "llama-right" });
+  expect((await embedder.embed(["word"], never)).vectors).toHaveLength(1);
+
+  for (const apiKey of ["llama-wrong", null]) {
+    const failure = await failureOf(open(provider.url, { apiKey }));
+    expect(failure).toMatchObject({ code: "embed.denied" });
+    expect(failure.message).toContain("LLAMA_SERVER_API_KEY");
+    expect(failure.message).not.toContain("llama-wrong");
+  }
+});
+
 test.each([
   ["/models/all-MiniLM-L6-v2.f16.gguf", "all-MiniLM-L6-v2"],
   ["C:\\models\\nomic-embed-text-v1.5.Q8_0.gguf", "nomic-embed-text-v1.5.Q8_0"],

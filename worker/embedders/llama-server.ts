@@ -10,6 +10,8 @@ import { openClient, requestEmbeddings } from "./openai-protocol.ts";
 
 export type LlamaServerOptions = {
   readonly url: string;
+  /** Where it was started with `--api-key`. */
+  readonly apiKey?: string | null;
   /** When given, any other model is refused with `embed.model-mismatch`. */
   readonly model?: string | null;
   /** When given, any other dimension is refused with `embed.wrong-dimension`. */
@@ -35,7 +37,7 @@ export async function openLlamaServer(options: LlamaServerOptions, signal: Abort
   const closing = new AbortController();
   const baseUrl = `${serverRoot(options.url)}/v1`;
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-  const client = openClient({ apiKey: null, baseUrl, timeoutMs });
+  const client = openClient({ apiKey: options.apiKey ?? null, baseUrl, timeoutMs });
   const learned = await learnIdentity(options, signal);
   const { model } = learned;
   const tokenizer = await options.tokenizer(learned.countsAsBert);
@@ -83,15 +85,17 @@ export async function openLlamaServer(options: LlamaServerOptions, signal: Abort
   };
 }
 
+const addressOf = ({ url, apiKey = null }: LlamaServerOptions) => ({ url, apiKey });
+
 async function learnIdentity(options: LlamaServerOptions, signal: AbortSignal): Promise<LlamaIdentity> {
-  const identity = await askIdentity(options.url, signal);
+  const identity = await askIdentity(addressOf(options), signal);
   if (options.model && modelName(options.model) !== identity.model)
     throw mismatch(modelName(options.model), identity.model);
   return identity;
 }
 
 async function confirmIdentity(options: LlamaServerOptions, learned: LlamaIdentity, signal: AbortSignal) {
-  const { model } = await askIdentity(options.url, signal);
+  const { model } = await askIdentity(addressOf(options), signal);
   if (model !== learned.model) throw mismatch(learned.model, model);
 }
 

@@ -16,6 +16,7 @@ test.each([
   ["a key", { OPENAI_API_KEY: "sk-1" }, "openai"],
   ["another server's address", { OPENAI_BASE_URL: "http://127.0.0.1:1/v1" }, "openai"],
   ["a llama-server", { LLAMA_SERVER_URL: "http://127.0.0.1:1" }, "llama-server"],
+  ["a model file", { LLAMA_SERVER_MODEL: "model.gguf" }, "llama-server"],
   ["both", { OPENAI_API_KEY: "sk-1", LLAMA_SERVER_URL: "http://127.0.0.1:1" }, "openai"],
   ["a key and a word", { OPENAI_API_KEY: "sk-1", RAG_EMBEDDING_PROVIDER: "embedded" }, "embedded"],
 ] as const)("with %s configured, the provider is chosen by what is there", (_what, environment, provider) => {
@@ -67,9 +68,35 @@ test("an address of a llama-server opens what it serves", async () => {
   expect(embedder).toMatchObject({ provider: "llama-server", model: "small", dimensions: 64 });
 });
 
+test("an address wins over a model file", async () => {
+  const server = await startEmbeddingServer({ dialect: "llama-server", dimensions: 64, model: "small.gguf" });
+  const config = readConfig({ LLAMA_SERVER_URL: server.url, LLAMA_SERVER_MODEL: "/nowhere/other.gguf" });
+
+  const embedder = await openEmbedder(config, parts);
+  await embedder.close();
+  await server.close();
+
+  expect(embedder).toMatchObject({ model: "small", dimensions: 64 });
+  expect(embedder.server).toBeUndefined();
+});
+
 test.each([
   ["openai without key and address", { RAG_EMBEDDING_PROVIDER: "openai" }, "config.invalid"],
-  ["llama-server without address", { RAG_EMBEDDING_PROVIDER: "llama-server" }, "config.invalid"],
+  [
+    "llama-server without address and model file",
+    { RAG_EMBEDDING_PROVIDER: "llama-server" },
+    "config.invalid",
+  ],
+  [
+    "a model file that is not there",
+    { LLAMA_SERVER_MODEL: "/nowhere/model.gguf", LLAMA_SERVER_BIN: process.execPath },
+    "embed.model-missing",
+  ],
+  [
+    "a program that is not there",
+    { LLAMA_SERVER_MODEL: "m.gguf", LLAMA_SERVER_BIN: "/nowhere/llama" },
+    "embed.model-missing",
+  ],
   ["an embedded model that is not there", { RAG_EMBEDDING_MODEL: "bge-m3" }, "embed.model-missing"],
   ["an embedded dimension that is not there", { RAG_EMBEDDING_DIMENSIONS: "256" }, "embed.wrong-dimension"],
 ])("%s is a wrong configuration", async (_what, environment, code) => {

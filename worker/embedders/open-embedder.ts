@@ -1,12 +1,18 @@
 // The only place that picks an embedder.
 import type { Config } from "../config/config.ts";
-import type { EncodingTokenizer, Tokenizer } from "../document/tokenizer.ts";
+import type { EncodingTokenizer, Tokenizer, WordPieceVocabulary } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
 import { openEmbedded } from "./embedded.ts";
 import type { Embedder } from "./embedder.ts";
+import { type LocalLlamaConfig, openConfiguredLocalLlama } from "./llama/open-local-llama.ts";
+import type { ServerNews } from "./llama/server-on-demand.ts";
 import { openLlamaServer } from "./llama-server.ts";
 import { MINILM_DIMENSIONS, MINILM_NAME } from "./minilm-model.ts";
-import { askServedModel, openOpenAi } from "./openai.ts";
+import { askServedModel, OPENAI_URL, openOpenAi } from "./openai.ts";
+import { type BatchApi, openBatchApi } from "./openai-batches.ts";
+
+// A file of 20,000 texts takes its time on a slow line.
+const BATCH_TIMEOUT_MS = 600_000;
 
 export type EmbedderConfig = Pick<
   Config,
@@ -16,13 +22,18 @@ export type EmbedderConfig = Pick<
   | "openaiApiKey"
   | "openaiBaseUrl"
   | "llamaServerUrl"
->;
+  | "llamaServerApiKey"
+  | "prices"
+> &
+  LocalLlamaConfig;
 
 export type EmbedderParts = {
   /** `bert-wordpiece` must be one that encodes, for the embedded model reads ids. */
-  readonly tokenizer: (name: "bert-wordpiece" | "cl100k_base") => Promise<Tokenizer>;
+  readonly tokenizer: (name: "bert-wordpiece" | "cl100k_base" | WordPieceVocabulary) => Promise<Tokenizer>;
   /** Where the embedded model keeps what it computed once. */
   readonly cacheDir: string;
+  /** Hears what becomes of a server that is started. */
+  readonly tellOfServer?: (news: ServerNews) => void;
   readonly signal?: AbortSignal;
 };
 
@@ -30,7 +41,7 @@ export type EmbedderParts = {
 export function chooseProvider(config: EmbedderConfig): Embedder["provider"] {
   if (config.embeddingProvider !== "auto") return config.embeddingProvider;
   if (config.openaiApiKey !== null || config.openaiBaseUrl !== null) return "openai";
-  return config.llamaServerUrl === null ? "embedded" : "llama-server";
+  return config.llamaServerUrl === null && config.llamaServerModel === null ? "embedded" : "llama-server";
 }
 
 /**
@@ -62,16 +73,36 @@ async function openConfiguredOpenAi(config: EmbedderConfig, parts: EmbedderParts
     baseUrl,
     model: config.embeddingModel ?? served,
     dimensions: config.embeddingDimensions,
+    prices: config.prices,
     tokenizer: await parts.tokenizer("cl100k_base"),
   };
   return await openOpenAi(options, signal);
 }
 
+/** The Batch API of the same account, for a model that is open already. */
+export function openConfiguredBatches(
+  config: EmbedderConfig,
+  { model, dimensions }: Pick<Embedder, "model" | "dimensions">,
+): BatchApi {
+  const { openaiApiKey: apiKey, openaiBaseUrl } = config;
+  const baseUrl = openaiBaseUrl ?? OPENAI_URL;
+  return openBatchApi({ apiKey, baseUrl, timeoutMs: BATCH_TIMEOUT_MS, model, dimensions });
+}
+
 async function openConfiguredLlamaServer(config: EmbedderConfig, parts: EmbedderParts, signal: AbortSignal) {
-  if (config.llamaServerUrl === null)
-    throw missing("RAG_EMBEDDING_PROVIDER is llama-server, but LLAMA_SERVER_URL is not set.");
+  const { llamaServerUrl: url, llamaServerModel: file } = config;
+  if (url === null && file !== null)
+    return await openConfiguredLocalLlama(file, config, {
+      ...parts,
+      ...(parts.tellOfServer && { tell: parts.tellOfServer }),
+    });
+  if (url === null)
+    throw missing(
+      "RAG_EMBEDDING_PROVIDER is llama-server, but neither LLAMA_SERVER_URL nor LLAMA_SERVER_MODEL is set.",
+    );
   const options = {
-    url: config.llamaServerUrl,
+    url,
+    apiKey: config.llamaServerApiKey,
     model: config.embeddingModel,
     dimensions: config.embeddingDimensions,
     tokenizer: (countsAsBert: boolean) => parts.tokenizer(countsAsBert ? "bert-wordpiece" : "cl100k_base"),

@@ -1,17 +1,16 @@
-// What OpenAI does not tell in its answers: dimensions and prices of its embedding models.
-// Source: https://platform.openai.com/docs/pricing (embeddings, US dollars per million tokens).
+// What OpenAI does not tell in its answers: dimensions of its embedding models. Prices stand in config/prices.ts.
+// Source: https://platform.openai.com/docs/guides/embeddings
 
 type OpenAiModel = {
   readonly dimensions: number;
-  readonly priceUsdPerMillionTokens: number;
   /** Only these accept the `dimensions` parameter; others answer 400. */
   readonly shortens: boolean;
 };
 
 const models: Readonly<Record<string, OpenAiModel>> = {
-  "text-embedding-3-small": { dimensions: 1536, priceUsdPerMillionTokens: 0.02, shortens: true },
-  "text-embedding-3-large": { dimensions: 3072, priceUsdPerMillionTokens: 0.13, shortens: true },
-  "text-embedding-ada-002": { dimensions: 1536, priceUsdPerMillionTokens: 0.1, shortens: false },
+  "text-embedding-3-small": { dimensions: 1536, shortens: true },
+  "text-embedding-3-large": { dimensions: 3072, shortens: true },
+  "text-embedding-ada-002": { dimensions: 1536, shortens: false },
 };
 
 /** The model's row; gateways put a vendor before the name (`openai/text-embedding-3-small`). */

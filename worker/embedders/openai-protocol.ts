@@ -6,12 +6,15 @@ import { Failure } from "../failure/failure.ts";
 import { checkVectors, inOrder } from "./check-answer.ts";
 import type { Embeddings } from "./embedder.ts";
 import { failureOfRequest } from "./openai-failure.ts";
+import { type RateReading, readRate } from "./pacing/rate-reading.ts";
 
 export type Connection = {
   /** null for a server without keys: no Authorization header is sent. */
   readonly apiKey: string | null;
   readonly baseUrl: string;
   readonly timeoutMs: number;
+  /** Another way to the server than Node's own `fetch`. */
+  readonly fetch?: typeof fetch;
 };
 
 export type EmbeddingRequest = {
@@ -48,32 +51,33 @@ export function openClient(connection: Connection): OpenAI {
     timeout: connection.timeoutMs,
     maxRetries: 0,
     logLevel: "off",
+    ...(connection.fetch && { fetch: connection.fetch }),
     ...(apiKey === null ? { defaultHeaders: { authorization: null } } : {}),
   });
 }
 
-/** Sends one request; `answered` is called when its answer has arrived, before it is read. Throws Failure `embed.*`, or the signal's reason when aborted. */
+/** Sends one request; `answered` is called when its answer has arrived, before it is read, with what the provider says of its limits. Throws Failure `embed.*`, or the signal's reason when aborted. */
 export async function requestEmbeddings(
   client: OpenAI,
   request: EmbeddingRequest,
   signal: AbortSignal,
-  answered: () => void = () => {},
+  answered: (rate?: RateReading) => void = () => {},
 ): Promise<Omit<Embeddings, "tokens"> & { readonly tokens: number | null }> {
   signal.throwIfAborted();
-  const text = await send(client, request, signal);
-  answered();
+  const { text, rate } = await send(client, request, signal);
+  answered(rate ?? undefined);
   const answer = readJson(text);
   const parsed = envelope.safeParse(answer);
   if (!parsed.success) throw unreadable(answer);
   const items = inOrder(parsed.data.data, request.texts.length);
-  const vectors = items.map(({ embedding }) => decode(embedding));
+  const vectors = items.map(({ embedding }) => decodeEmbedding(embedding));
   return {
     vectors: checkVectors(vectors, { count: request.texts.length, dimensions: request.expectDimensions }),
     tokens: parsed.data.usage?.prompt_tokens ?? null,
   };
 }
 
-async function send(client: OpenAI, request: EmbeddingRequest, signal: AbortSignal): Promise<string> {
+async function send(client: OpenAI, request: EmbeddingRequest, signal: AbortSignal) {
   // Neither AbortSignal.timeout nor the SDK's limit: the one holds on to each request, its texts and its vectors
   // until the time is over, the other ends at the headers for whoever reads the body himself.
   const ending = new AbortController();
@@ -91,13 +95,14 @@ async function send(client: OpenAI, request: EmbeddingRequest, signal: AbortSign
       },
       { signal: ending.signal },
     );
-    return await (await sent.asResponse()).text();
+    const response = await sent.asResponse();
+    return { text: await response.text(), rate: readRate(response.headers) };
   } catch (thrown) {
     signal.throwIfAborted();
     if (ending.signal.aborted) throw new Failure("embed.unavailable", { facts: { reason: "timeout" } });
     if (thrown instanceof APIUserAbortError)
       throw new Failure("embed.unavailable", { facts: { reason: "aborted" } });
-    throw failureOfRequest(thrown);
+    throw failureOfRequest(thrown, request.texts);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", end);
@@ -120,7 +125,8 @@ function unreadable(answer: unknown): Failure {
   return new Failure("embed.bad-answer", { facts: { wrong: "shape" } });
 }
 
-function decode(embedding: string | readonly unknown[]): Float32Array {
+/** A vector as the protocol sends it. Throws `embed.bad-answer`. */
+export function decodeEmbedding(embedding: string | readonly unknown[]): Float32Array {
   if (typeof embedding !== "string") {
     // Float32Array.from would turn null, which is how JSON writes NaN, into a believable 0.
     return Float32Array.from(embedding, (value) => (typeof value === "number" ? value : Number.NaN));

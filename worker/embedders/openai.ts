@@ -1,6 +1,8 @@
 // OpenAI, or any server that speaks its protocol (OPENAI_BASE_URL).
 // A model we do not know has to be asked for its dimension: one canary request when it is opened.
 
+import { priceOf } from "../config/prices.ts";
+import type { Amounts } from "../config/setting.ts";
 import type { Tokenizer } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
 import { checkTexts } from "./check-texts.ts";
@@ -9,6 +11,7 @@ import { modelName } from "./llama-server-identity.ts";
 import { failureOfRequest } from "./openai-failure.ts";
 import { openAiModel } from "./openai-models.ts";
 import { type Connection, openClient, requestEmbeddings } from "./openai-protocol.ts";
+import type { RateReading } from "./pacing/rate-reading.ts";
 
 export type OpenAiOptions = {
   readonly apiKey: string | null;
@@ -19,11 +22,13 @@ export type OpenAiOptions = {
   readonly dimensions?: number | null;
   readonly timeoutMs?: number;
   readonly limits?: Partial<EmbedderLimits>;
+  /** US dollars per million tokens by model, beside the known ones. */
+  readonly prices?: Amounts | null;
   readonly tokenizer: Tokenizer;
 };
 
 export const OPENAI_DEFAULT_MODEL = "text-embedding-3-small";
-const OPENAI_URL = "https://api.openai.com/v1";
+export const OPENAI_URL = "https://api.openai.com/v1";
 // Long enough for a full request to a slow server; a hung connection costs a job one attempt, not an hour.
 const TIMEOUT_MS = 60_000;
 // Source: https://platform.openai.com/docs/api-reference/embeddings/create
@@ -50,7 +55,7 @@ export async function openOpenAi(options: OpenAiOptions, signal: AbortSignal): P
     texts: readonly string[],
     expectDimensions: number | null,
     caller: AbortSignal,
-    answered?: () => void,
+    answered?: (rate?: RateReading) => void,
   ) =>
     requestEmbeddings(
       client,
@@ -68,7 +73,7 @@ export async function openOpenAi(options: OpenAiOptions, signal: AbortSignal): P
     dimensions,
     limits,
     tokenizer: options.tokenizer,
-    priceUsdPerMillionTokens: known?.priceUsdPerMillionTokens ?? null,
+    priceUsdPerMillionTokens: priceOf(model, options.prices),
     async embed(texts, caller, answered) {
       checkTexts(texts, limits, options.tokenizer);
       if (texts.length === 0) return { vectors: [], tokens: 0 };
