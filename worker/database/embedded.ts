@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { chmod, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import type { SqlCall } from "../document/sql-call.ts";
 import { Failure } from "../failure/failure.ts";
 import { sleep } from "../timing/durations.ts";
 import type { Database } from "./database.ts";
@@ -16,6 +17,7 @@ import { type Arguments, checkCall } from "./function-call.ts";
 import { openGate } from "./gate.ts";
 import { MIGRATIONS_FOLDER, migrate } from "./migrate.ts";
 import type { SqlSession } from "./sql-session.ts";
+import { stageByCalls } from "./stage-by-calls.ts";
 import { openTurns } from "./turns.ts";
 
 export type EmbeddedOptions = {
@@ -86,14 +88,16 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
   const tracked = <Result>(work: (seat: Seat) => Promise<Result>) => gate.enter(() => seated(work));
 
   await tracked(async () => {});
+  const call: SqlCall = async (name, args, { signal } = {}) => {
+    const checked = checkCall(name, args);
+    signal?.throwIfAborted();
+    return tracked((current) => current.call(name, checked, signal));
+  };
   return {
     transport: "embedded",
     describes: `embedded ${folder}`,
-    call: async (name, args, { signal } = {}) => {
-      const checked = checkCall(name, args);
-      signal?.throwIfAborted();
-      return tracked((current) => current.call(name, checked, signal));
-    },
+    call,
+    stageChunks: stageByCalls(call),
     session: {
       query: (sql, parameters) => tracked((current) => current.session.query(sql, parameters)),
       script: (sql) => tracked((current) => current.session.script(sql)),

@@ -1,5 +1,6 @@
 // The Postgres transport: direct, or through a session or transaction pooler. Nothing is kept in a session.
 import type { PendingQuery, Row } from "postgres";
+import type { SqlCall } from "../document/sql-call.ts";
 import { Failure } from "../failure/failure.ts";
 import type { Database } from "./database.ts";
 import {
@@ -18,6 +19,8 @@ import { type Backend, cancelStatement } from "./postgres-cancel.ts";
 import { type Connection, openPool, type PostgresPool } from "./postgres-pool.ts";
 import { final, retrying } from "./retrying.ts";
 import { failureFromSql } from "./sqlstate.ts";
+import { stageByCalls } from "./stage-by-calls.ts";
+import { stageByCopy } from "./stage-by-copy.ts";
 
 export type PostgresOptions = {
   readonly url: string;
@@ -40,6 +43,7 @@ const CANCEL_GRACE_MS = 5000;
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
   const address = readAddress(options.url);
   const pool = openPool({ ...options, address });
+  const poolApart = openPool({ ...options, poolMax: 1, address });
   const gate = openGate();
   const signatures = rememberSignatures(pool);
   const callMs = (options.callTimeoutSeconds ?? CALL_SECONDS) * 1000;
@@ -48,13 +52,14 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     name: string,
     args: Arguments,
     signal: AbortSignal | undefined,
+    from: PostgresPool,
   ): Promise<unknown> => {
     try {
       const signature = await signatures.of(name, signal);
       const statement = writeCall(name, args, signature);
       const limitMs = milliseconds(signature.timeout) ?? callMs;
       return readAnswer(
-        await pool.use((connection) => runGuarded(connection, statement, limitMs, signal), signal),
+        await from.use((connection) => runGuarded(connection, statement, limitMs, signal), signal),
       );
     } catch (thrown) {
       if (signal?.aborted) throw signal.reason;
@@ -65,15 +70,21 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     }
   };
 
+  const call: SqlCall = async (name, args, { signal, once = false, apart = false } = {}) => {
+    const checked = checkCall(name, args);
+    const send = () => callOnce(name, checked, signal, apart ? poolApart : pool);
+    return gate.enter(() => (once ? send() : retrying(send, signal)));
+  };
+  const stage = stageByCopy(pool, address, stageByCalls(call));
   return {
     transport: "postgres",
     describes: address.describes,
-    call: async (name, args, { signal, once = false } = {}) => {
-      const checked = checkCall(name, args);
-      const send = () => callOnce(name, checked, signal);
-      return gate.enter(() => (once ? send() : retrying(send, signal)));
-    },
-    close: () => gate.close(() => pool.close()),
+    call,
+    stageChunks: (batch, options) => gate.enter(() => stage(batch, options)),
+    close: () =>
+      gate.close(async () => {
+        await Promise.all([pool.close(), poolApart.close()]);
+      }),
   };
 }
 

@@ -3,7 +3,7 @@
 // judgement are ours, by code and status, never by message.
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { z } from "zod";
-import type { SqlCallOptions } from "../document/sql-call.ts";
+import type { SqlCall, SqlCallOptions } from "../document/sql-call.ts";
 import type { FailureCode } from "../failure/catalogue.ts";
 import { Failure } from "../failure/failure.ts";
 import { sleep } from "../timing/durations.ts";
@@ -12,6 +12,7 @@ import { type Arguments, checkCall } from "./function-call.ts";
 import { openGate } from "./gate.ts";
 import { retrying } from "./retrying.ts";
 import { failureFromFacts } from "./sqlstate.ts";
+import { stageByCalls } from "./stage-by-calls.ts";
 
 export type SupabaseOptions = {
   readonly url: string;
@@ -58,13 +59,15 @@ export async function openSupabase(options: SupabaseOptions): Promise<Database> 
     }
   };
 
+  const sqlCall: SqlCall = async (name, args, options = {}) => {
+    const checked = checkCall(name, args);
+    return gate.enter(() => call(name, checked, options));
+  };
   return {
     transport: "supabase",
     describes: `supabase ${host}`,
-    call: async (name, args, options = {}) => {
-      const checked = checkCall(name, args);
-      return gate.enter(() => call(name, checked, options));
-    },
+    call: sqlCall,
+    stageChunks: stageByCalls(sqlCall),
     close() {
       closing.abort();
       return gate.close(async () => {});

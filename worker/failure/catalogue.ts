@@ -154,10 +154,25 @@ export const catalogue = {
     "The embedding provider asked us to slow down. The job goes on by itself.",
     "429 from the embedding provider; released until the time it named.",
   ),
+  "embed.batch-pending": entry(
+    "waiting",
+    "The text is in a batch at the embedding provider, which may take up to a day. The job goes on by itself.",
+    "RAG_OPENAI_BATCH is on: half the price for an answer within 24 hours. rag_llm_batches shows how it stands.",
+  ),
+  "embed.budget-spent": entry(
+    "waiting",
+    "The day's budget for paid work is spent. The job goes on by itself when the next day begins (UTC).",
+    "RAG_DAILY_BUDGET_USD is reached. Raise it and restart the worker to go on at once; rag cost tells who spent it.",
+  ),
   "embed.unavailable": entry(
     "transient",
     "The embedding provider could not be reached. It will be tried again.",
     "Network error, timeout or 5xx from the embedding provider.",
+  ),
+  "embed.circuit-open": entry(
+    "waiting",
+    "The embedding provider does not answer at the moment. The job goes on by itself when it does.",
+    "Several requests to the embedding provider failed in a row; none is sent until one has been tried again.",
   ),
   "embed.denied": entry(
     "misconfigured",
@@ -177,7 +192,84 @@ export const catalogue = {
   "embed.model-mismatch": entry(
     "misconfigured",
     "This worker is set up for another embedding model than the stored vectors. The operator has to correct it.",
-    "rag_models holds another live model. Set RAG_EMBEDDING_MODEL and RAG_EMBEDDING_DIMENSIONS to it.",
+    "The stored vectors are of another model (rag model shows which). Set RAG_EMBEDDING_PROVIDER, RAG_EMBEDDING_MODEL and RAG_EMBEDDING_DIMENSIONS to it, or change the model: rag model switch.",
+  ),
+  "embed.same-content": entry(
+    "waiting",
+    "The same content is being embedded for another document. The job goes on by itself and uses its vectors.",
+    "Another worker has a document of the same content, model and chunking at work; this one waits, so that it is paid once.",
+  ),
+  "embed.model-switching": entry(
+    "waiting",
+    "The embedding model is being changed. The job goes on by itself in a moment.",
+    "For two minutes at most no document is begun, so that the last ones can be embedded with both models (rag model).",
+  ),
+  "embed.server-down": entry(
+    "waiting",
+    "The embedding server on this machine ended or is not ready yet. The job goes on by itself.",
+    "The llama-server this worker started died or was not ready in time; it is started again after a pause. See LLAMA_SERVER_STARTUP_TIMEOUT_SECONDS.",
+  ),
+  "embed.no-memory": entry(
+    "waiting",
+    "The embedding model has no room in the worker's memory just now. The job goes on by itself.",
+    "llama-server was not started, because its model would not fit into the free memory of this machine or container.",
+  ),
+
+  // Analysis
+  "analyse.refused": entry(
+    "permanent",
+    "Claude declined to analyse a part of this document. The rest is analysed, and all of it can be searched.",
+    "stop_reason was refusal for a group of segments; recorded in rag_segment_analyses.",
+  ),
+  "analyse.truncated": entry(
+    "permanent",
+    "The analysis of a part of this document did not fit. The rest is analysed, and all of it can be searched.",
+    "An answer reached its limit of tokens twice; recorded in rag_segment_analyses.",
+  ),
+  "analyse.bad-answer": entry(
+    "permanent",
+    "Claude's analysis of a part of this document could not be read. The rest is analysed, and all of it can be searched.",
+    "Two answers in a row were not of the shape that was asked for; recorded in rag_segment_analyses.",
+  ),
+  "analyse.input-rejected": entry(
+    "permanent",
+    "Claude could not be asked about a part of this document. The rest is analysed, and all of it can be searched.",
+    "The request was refused as invalid (400, 413, 422); recorded in rag_segment_analyses. Does RAG_CLAUDE_MODEL take structured outputs?",
+  ),
+  "analyse.too-long": entry(
+    "permanent",
+    "A part of this document is too long to be analysed. The rest is analysed, and all of it can be searched.",
+    "A segment is larger than a prompt, or the model's context was exceeded; recorded in rag_segment_analyses. Write shorter segments.",
+  ),
+  "analyse.rate-limited": entry(
+    "waiting",
+    "Claude asked us to slow down. The job goes on by itself.",
+    "429 from Anthropic; released until the time it named. Lower RAG_CLAUDE_CONCURRENCY or ask for a higher limit.",
+  ),
+  "analyse.overloaded": entry(
+    "waiting",
+    "Claude is overloaded at the moment. The job goes on by itself.",
+    "529 (overloaded_error) from Anthropic, several times in a row.",
+  ),
+  "analyse.unavailable": entry(
+    "transient",
+    "Claude could not be reached. It will be tried again.",
+    "Network error, timeout, 5xx, or a page instead of an answer from ANTHROPIC_BASE_URL or a proxy before it.",
+  ),
+  "analyse.denied": entry(
+    "misconfigured",
+    "Claude refused the worker's key. The operator has to correct it.",
+    "401, 402 or 403 from Anthropic. Check ANTHROPIC_API_KEY, its workspace and the credit of the account.",
+  ),
+  "analyse.model-missing": entry(
+    "misconfigured",
+    "The model that analyses is not available. The operator has to correct the configuration.",
+    "404 from Anthropic. Check RAG_CLAUDE_MODEL.",
+  ),
+  "analyse.batch-pending": entry(
+    "waiting",
+    "The document is in a batch at Claude, which may take up to a day. The job goes on by itself.",
+    "RAG_CLAUDE_MODE is batch: half the price for an answer within 24 hours. rag_llm_batches shows how it stands.",
   ),
 
   // Database
@@ -259,6 +351,16 @@ export const catalogue = {
     "This kind of job is not known to this worker.",
     "A claimed job's kind has no pipeline in this version.",
   ),
+  "job.document-first": entry(
+    "waiting",
+    "The document is still to be read. Its relationships are found when that has ended.",
+    "A job of the kind document waits or works for the same document.",
+  ),
+  "job.sync-under-way": entry(
+    "waiting",
+    "Another look through what is stored is under way. This one begins when it has ended.",
+    "One job of the kind sync runs at a time.",
+  ),
   "job.unreadable": entry(
     "permanent",
     "The job's row holds something this worker cannot read. Look at the document's row and correct it.",
@@ -285,6 +387,76 @@ export const catalogue = {
     "transient",
     "The database's notifications do not arrive here. The queue is looked at now and then instead.",
     "LISTEN needs a session of its own: give DATABASE_URL a direct or session-pooled address, or set REDIS_URL or NATS_URL.",
+  ),
+
+  // Messages from outside. They are about no job: there is none yet.
+  "ingress.malformed": entry(
+    "permanent",
+    "The message does not have the form it must have. Correct what sends it.",
+    "The message lies in rag_dead_letters, whose detail names the field. Correct the sender and send it again.",
+  ),
+  "ingress.too-large": entry(
+    "permanent",
+    "The message is too large. Store the content and send its address instead.",
+    "A message may have 1 MiB. The first 64 KiB of it lie in rag_dead_letters.",
+  ),
+  "ingress.unknown-subject": entry(
+    "permanent",
+    "Nobody listens to this subject.",
+    "The README lists the subjects.",
+  ),
+  "ingress.refused": entry(
+    "permanent",
+    "The database did not accept what the message or row says. Correct it and send it again.",
+    "rag_dead_letters has the database's own sentence in detail.",
+  ),
+
+  "ingress.too-many-gone": entry(
+    "permanent",
+    "More than half of the known files are gone. None of their documents was deleted.",
+    "Is the volume mounted? If they are meant to be gone: rag ingest FOLDER --delete-missing.",
+  ),
+
+  // Events to users. They are about no job's success: whoever missed one asks the database.
+  "realtime.unreachable": entry(
+    "transient",
+    "Progress cannot be shown live just now. The job goes on.",
+    "Supabase Realtime did not answer, or asked us to slow down. What is newest is sent when it is back.",
+  ),
+  "realtime.denied": entry(
+    "misconfigured",
+    "Progress cannot be shown live. The operator has to correct the key.",
+    "Supabase Realtime refused SUPABASE_SERVICE_ROLE_KEY or SUPABASE_SECRET_KEY.",
+  ),
+  "realtime.refused": entry(
+    "permanent",
+    "Progress could not be shown live.",
+    "Supabase Realtime did not accept an event; it was left out.",
+  ),
+  "trace.unreachable": entry(
+    "transient",
+    "Traces cannot be sent just now. The job goes on.",
+    "The collector at OTEL_EXPORTER_OTLP_ENDPOINT did not answer in time. It has to take OTLP over HTTP, often on port 4318. Traces are left out until it does; jobs do not wait.",
+  ),
+  "trace.refused": entry(
+    "permanent",
+    "Traces were not accepted. The job goes on.",
+    "The collector at OTEL_EXPORTER_OTLP_ENDPOINT refused traces. Check the address, the path and OTEL_EXPORTER_OTLP_HEADERS.",
+  ),
+  "trace.too-many": entry(
+    "transient",
+    "Some traces were left out. The job goes on.",
+    "More spans wait for the collector than are kept. It is too slow, or away; OTEL_TRACES_SAMPLER takes fewer jobs.",
+  ),
+  "gateway.unauthorised": entry(
+    "permanent",
+    "The connection has no valid token. Sign in again.",
+    "The token is missing, expired, unsigned or signed by another key. Check SUPABASE_JWT_SECRET or SUPABASE_URL.",
+  ),
+  "gateway.full": entry(
+    "transient",
+    "Too many connections are open. Try again in a moment.",
+    "The gateway holds as many sockets as it may, in all or of one user. Start another one.",
   ),
 
   // The process

@@ -60,13 +60,20 @@ const completed = (facts: Partial<Events["job.completed"]> = {}): Events["job.co
   durationMs: 45_200,
   chunks: 52,
   reused: 3,
+  rejected: 0,
   tokens: 9_000,
   costUsd: 0.004,
   unchanged: false,
   ...facts,
 });
 
-const failed = { jobId: JOB, code: "extract.encrypted", detail: "The file is protected.", attempt: 1 };
+const failed = {
+  jobId: JOB,
+  documentId: null,
+  code: "extract.encrypted",
+  detail: "The file is protected.",
+  attempt: 1,
+};
 
 test("a person at a terminal can follow a job from the start to its end", () => {
   const { activity, told } = openWorld(true);
@@ -107,7 +114,8 @@ test("a lost lease is called lease_lost, on the terminal and in JSON", () => {
   const terminal = openWorld(true);
   const machine = openWorld(false);
 
-  for (const { activity } of [terminal, machine]) activity.say("lease.lost", { jobId: JOB, heldMs: 900 });
+  for (const { activity } of [terminal, machine])
+    activity.say("lease.lost", { jobId: JOB, documentId: null, heldMs: 900 });
 
   expect(terminal.told()).toEqual(["job 6f2c…  lease_lost: another worker owns it; nothing was written"]);
   expect(machine.json()).toMatchObject([

@@ -1,6 +1,6 @@
 // Takes what nobody may read out of a string: the configuration's secrets, and credentials and query of
 // every address. Works by value: a key in the message of a library's error is found as well as one in a field.
-import type { Config } from "../config/config.ts";
+import type { Config, Environment } from "../config/config.ts";
 import { type Settings, settings } from "../config/settings.ts";
 
 export type Redact = (text: string) => string;
@@ -16,12 +16,19 @@ const LONGEST = 4_000;
 const SECRET_PARAMETER = /password|key|token|secret|signature|^sig$/i;
 
 /** Every secret value of the configuration, and of its addresses the password and the keys in the query. */
-export function secretsOf(config: Partial<Config>): string[] {
-  const found = Object.entries(settings).flatMap(([key, setting]) => {
-    const value = setting.secret ? config[key as keyof Settings] : null; // SAFETY: a key of the table itself.
-    return typeof value === "string" && !isBareAddress(value) ? [value, ...partsOf(value)] : [];
-  });
-  return [...new Set(found)];
+export const secretsOf = (config: Partial<Config>): string[] =>
+  secretsAmong((key) => [config[key as keyof Settings]]); // SAFETY: a key of the table itself.
+
+/** The same of an environment as it was written, where no configuration could be made of it. */
+export const secretsIn = (environment: Environment): string[] =>
+  secretsAmong((_key, names) => names.map((name) => environment[name]?.trim()));
+
+function secretsAmong(valuesOf: (key: string, names: readonly string[]) => readonly unknown[]): string[] {
+  const values = Object.entries(settings)
+    .filter(([, { secret }]) => secret)
+    .flatMap(([key, { names }]) => valuesOf(key, names))
+    .filter((value): value is string => typeof value === "string" && !isBareAddress(value));
+  return [...new Set(values.flatMap((value) => [value, ...partsOf(value)]))];
 }
 
 /** An address without anything to hide: where we connect is the first thing an operator asks. */

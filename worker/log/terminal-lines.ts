@@ -42,6 +42,11 @@ export function openTerminalLines(): TellTerminal {
     },
     "job.measured": (facts) => announce(facts.jobId, facts.segments),
     "job.progressed": (facts) => after(facts.jobId, progressOf(facts)),
+    "group.analysed": (facts) =>
+      after(
+        facts.jobId,
+        `${jobOf(facts)}  group ${facts.done}/${facts.done + facts.left} analysed${facts.code === "" ? "" : `: ${facts.code}`}`,
+      ),
     "job.completed": (facts) => after(facts.jobId, completionOf(facts)),
     "job.failed": (facts) => after(facts.jobId, `${jobOf(facts)}  failed: ${facts.code}: ${facts.detail}`),
     "job.retried": (facts) =>
@@ -96,7 +101,11 @@ function progressOf(facts: Events["job.progressed"]): string {
 function completionOf(facts: Events["job.completed"]): string {
   const figures = facts.unchanged
     ? ["unchanged", count(facts.chunks, "chunk")]
-    : [count(facts.chunks, "chunk"), `${facts.reused} reused`];
+    : [
+        count(facts.chunks, "chunk"),
+        `${facts.reused} reused`,
+        ...(facts.rejected > 0 ? [`${facts.rejected} left out`] : []),
+      ];
   const cost = costInWords(facts.costUsd);
   return `${jobOf(facts)}  complete in ${inWords(facts.durationMs)}  ${[...figures, ...(cost ? [cost] : [])].join(", ")}`;
 }

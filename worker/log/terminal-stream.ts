@@ -2,6 +2,7 @@
 // line of its own is printed as it is (CONTRACTS, terminal lines); its colour says the level.
 import { styleText } from "node:util";
 import { z } from "zod";
+import { printable } from "./printable.ts";
 
 export type TerminalOutput = {
   write(text: string): unknown;
@@ -84,10 +85,4 @@ function stackOf(fields: Readonly<Record<string, unknown>>): string {
   while (root.cause !== undefined) root = root.cause;
   const from = root === error.data ? [] : [[root.type, root.message].filter(Boolean).join(": ")];
   return [...from, ...(root.stack ?? [])].map((line) => `    ${printable(line)}\n`).join("");
-}
-
-/** No escape sequence, line break or change of direction from a title or a file name reaches the terminal. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what has to go.
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ");
 }
