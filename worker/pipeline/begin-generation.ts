@@ -13,25 +13,43 @@ const answerOf = z.discriminatedUnion("state", [
     segments: whole,
     segments_complete: z.boolean(),
     staged: whole,
+    former: z.object({ generation: whole, chunks: whole }).nullish(),
   }),
+  z.object({ state: z.literal("model_closing") }),
+  z.object({ state: z.literal("twin") }),
   z.object({ state: z.literal("lease_lost") }),
-  z.object({ state: z.literal("model_mismatch"), model: z.string(), dimensions: whole }),
+  z.object({
+    state: z.literal("model_mismatch"),
+    model: z.string().nullable(),
+    dimensions: whole.nullable(),
+    quantisation: z.string().nullable(),
+  }),
   z.object({ state: z.literal("no_segments") }),
   z.object({ state: z.literal("empty_segment"), seq: z.number().int() }),
 ]);
 
 export type Generation = {
   readonly number: number;
-  /** The live generation is of the same content and plan: only completing is left. */
+  /** A generation of the same content and plan serves already: only completing is left. */
   readonly unchanged: boolean;
   /** Segments that the database holds, and whether these are all. */
   readonly segments: number;
   readonly segmentsComplete: boolean;
   /** Chunks that an earlier run of this generation left; 0 for a fresh one. */
   readonly staged: number;
+  /** What serves until this one does, cut by the same plan from another text. */
+  readonly former: { readonly generation: number; readonly chunks: number } | null;
 };
 
-/** `original` is null for a transcript: the database hashes and copies its segments. */
+// A switch of models holds new work back for two minutes at most, mostly for a few seconds.
+const CLOSING_WAIT_MS = 5000;
+// A document of 1,000 chunks takes some seconds; each look costs one reading of the original.
+const TWIN_WAIT_MS = 3000;
+
+/**
+ * `original` is null for a transcript, whose segments the database hashes and copies, and for a document that is
+ * embedded again: the database copies the segments of its live generation.
+ */
 export async function beginGeneration(
   original: Original | null,
   plan: Plan,
@@ -62,8 +80,19 @@ export async function beginGeneration(
       throw new Failure("chunk.empty-segment", { facts: { seq: answer.seq } });
     case "model_mismatch":
       throw new Failure("embed.model-mismatch", {
-        facts: { configured: plan.embedding_model, live: answer.model, liveDimensions: answer.dimensions },
+        facts: {
+          configured: plan.embedding_model,
+          dimensions: plan.dimensions,
+          quantisation: plan.quantisation,
+          live: answer.model,
+          liveDimensions: answer.dimensions,
+          liveQuantisation: answer.quantisation,
+        },
       });
+    case "model_closing":
+      throw new Failure("embed.model-switching", { retryAfterMs: CLOSING_WAIT_MS });
+    case "twin":
+      throw new Failure("embed.same-content", { retryAfterMs: TWIN_WAIT_MS });
     default:
       return {
         number: answer.generation,
@@ -71,6 +100,7 @@ export async function beginGeneration(
         segments: answer.segments,
         segmentsComplete: answer.segments_complete,
         staged: answer.staged,
+        former: answer.former ?? null,
       };
   }
 }

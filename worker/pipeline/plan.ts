@@ -7,6 +7,7 @@ import { EXTRACTION_VERSION } from "../extractors/extractor.ts";
 export type Plan = {
   readonly embedding_model: string;
   readonly dimensions: number;
+  readonly quantisation: string;
   readonly strategy: string;
   readonly chunk_size: number;
   readonly chunk_overlap: number;
@@ -14,13 +15,16 @@ export type Plan = {
 };
 
 export function planOf(
-  embedder: Pick<Embedder, "model" | "dimensions" | "tokenizer">,
+  embedder: Pick<Embedder, "model" | "dimensions" | "quantisation" | "tokenizer">,
   strategy: ChunkStrategy,
   limits: ChunkLimits,
+  /** Who writes a line for each chunk, and how; null where nobody does. */
+  contexts: string | null = null,
 ): Plan {
   return {
     embedding_model: embedder.model,
     dimensions: embedder.dimensions,
+    quantisation: embedder.quantisation ?? "none",
     strategy: strategy.name,
     chunk_size: limits.tokens,
     chunk_overlap: limits.overlapTokens,
@@ -31,6 +35,8 @@ export function planOf(
       `tokens=${limits.tokens}`,
       `overlap=${limits.overlapTokens}`,
       `chars=${limits.chars}`,
+      ...(limits.headingPrefix === true ? ["heading-prefix"] : []),
+      ...(contexts === null ? [] : [`contexts=${contexts}`]),
     ].join(" "),
   };
 }

@@ -13,7 +13,7 @@ const unknownSegments = { seen: () => 1, total: () => null };
 
 /** A database that answers like ours and remembers what was stored. */
 function openWorld() {
-  const stored = new Map<number, string | null>();
+  const stored = new Map<number, Float32Array | null>();
   const events: unknown[] = [];
   const activity = openActivity();
   activity.listen((name, facts) => void (name === "job.progressed" && events.push(facts)));
@@ -25,17 +25,18 @@ function openWorld() {
     activity,
     touch: () => {},
     call: async (name, args) => {
-      const rows = args.p_chunks as { chunk_index: number; embed_sha256: string; embedding: string | null }[];
-      if (name === "rag_reuse_vectors") {
-        return {
-          state: "answered",
-          staged: rows.filter((row) => stored.has(row.chunk_index)).map((row) => row.chunk_index),
-          known: [...known],
-        };
-      }
-      for (const row of rows) stored.set(row.chunk_index, row.embedding);
-      const reused = rows.filter((row) => row.embedding === null).length;
-      return { state: "staged", stored: rows.length, reused, missing: [], processed_chunks: stored.size };
+      const rows = args.p_chunks as { chunk_index: number }[];
+      expect(name).toBe("rag_reuse_vectors");
+      return {
+        state: "answered",
+        staged: rows.filter((row) => stored.has(row.chunk_index)).map((row) => row.chunk_index),
+        known: [...known],
+      };
+    },
+    stage: async ({ chunks }) => {
+      for (const chunk of chunks) stored.set(chunk.chunkIndex, chunk.embedding);
+      const reused = chunks.filter((chunk) => chunk.embedding === null).length;
+      return { state: "staged", stored: chunks.length, reused, missing: [], processed_chunks: stored.size };
     },
   };
   return { step, stored, events };
@@ -79,9 +80,9 @@ test("every chunk is stored once, in bounded flight", async () => {
     return vectors(texts);
   };
 
-  const totals = await storeChunks(chunksOf(23), embed, limits, unknownSegments, step);
+  const totals = await storeChunks(() => chunksOf(23), embed, limits, unknownSegments, step);
 
-  expect(totals).toEqual({ chunks: 23, reused: 0 });
+  expect(totals).toEqual({ chunks: 23, reused: 0, rejected: 0, firstRejected: null });
   expect([...stored.keys()].sort((a, b) => a - b)).toEqual(Array.from({ length: 23 }, (_, at) => at));
   expect(most).toBeLessThanOrEqual(limits.inFlight);
 });
@@ -100,7 +101,7 @@ test("the chunker is not read further ahead than the flight allows", async () =>
     release = resolve;
   });
   const running = storeChunks(
-    counting(),
+    counting,
     async (texts) => {
       await held;
       return vectors(texts);
@@ -124,22 +125,38 @@ test("a batch that fails ends the job with its failure, and no later batch is se
     throw new Failure("embed.denied");
   };
 
-  await expect(storeChunks(chunksOf(100), embed, limits, unknownSegments, step)).rejects.toMatchObject({
+  await expect(storeChunks(() => chunksOf(100), embed, limits, unknownSegments, step)).rejects.toMatchObject({
     code: "embed.denied",
   });
   expect(requests).toBeLessThanOrEqual(limits.inFlight + 1);
 });
 
+test("a batch that fails ends what the chunker waits for", async () => {
+  const { step } = openWorld();
+  async function* planning(signal: AbortSignal) {
+    yield* chunksOf(limits.batch);
+    // As a chunker that compares meanings waits for its vectors: for ever, unless it is told.
+    await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  }
+  const failing = async () => {
+    throw new Failure("embed.denied");
+  };
+
+  await expect(storeChunks(planning, failing, limits, unknownSegments, step)).rejects.toMatchObject({
+    code: "embed.denied",
+  });
+});
+
 test("chunks that an earlier run stored are neither embedded nor sent again", async () => {
   const { step, stored } = openWorld();
-  for (let at = 0; at < 8; at += 1) stored.set(at, "[1]");
+  for (let at = 0; at < 8; at += 1) stored.set(at, new Float32Array([1]));
   const texts: string[] = [];
   const embed = async (batch: readonly string[]) => {
     texts.push(...batch);
     return vectors(batch);
   };
 
-  await storeChunks(chunksOf(10), embed, limits, unknownSegments, step);
+  await storeChunks(() => chunksOf(10), embed, limits, unknownSegments, step);
 
   expect(texts).toEqual(["text 8", "text 9"]);
 });
@@ -147,7 +164,13 @@ test("chunks that an earlier run stored are neither embedded nor sent again", as
 test("more chunks than a document may have is a failure, not a flood", async () => {
   const { step } = openWorld();
   await expect(
-    storeChunks(chunksOf(101), async (texts) => vectors(texts), limits, unknownSegments, step),
+    storeChunks(
+      () => chunksOf(101),
+      async (texts) => vectors(texts),
+      limits,
+      unknownSegments,
+      step,
+    ),
   ).rejects.toMatchObject({ code: "chunk.over-limit" });
 });
 
@@ -155,7 +178,7 @@ test("a fired signal ends the job with its reason", async () => {
   const { step } = openWorld();
   const abort = new AbortController();
   const running = storeChunks(
-    chunksOf(50),
+    () => chunksOf(50),
     async (texts) => {
       abort.abort(new Failure("worker.stopping"));
       return vectors(texts);
@@ -170,10 +193,16 @@ test("a fired signal ends the job with its reason", async () => {
 
 test("a lost lease ends the job as lost", async () => {
   const { step } = openWorld();
-  const lost: StepContext = { ...step, call: async () => ({ state: "lease_lost" }) };
+  const lost: StepContext = { ...step, stage: async () => ({ state: "lease_lost" }) };
 
   await expect(
-    storeChunks(chunksOf(3), async (texts) => vectors(texts), limits, unknownSegments, lost),
+    storeChunks(
+      () => chunksOf(3),
+      async (texts) => vectors(texts),
+      limits,
+      unknownSegments,
+      lost,
+    ),
   ).rejects.toMatchObject({ code: "job.lease-lost" });
 });
 
@@ -190,7 +219,9 @@ test("jobs together have no more chunks on their way than there is room for", as
     return vectors(texts);
   };
 
-  const jobs = [23, 1, 9].map((count) => storeChunks(chunksOf(count), embed, small, unknownSegments, step));
+  const jobs = [23, 1, 9].map((count) =>
+    storeChunks(() => chunksOf(count), embed, small, unknownSegments, step),
+  );
 
   expect((await Promise.all(jobs)).map(({ chunks }) => chunks)).toEqual([23, 1, 9]);
   expect(most).toBeLessThanOrEqual(8);
@@ -202,10 +233,10 @@ test("a job that failed gives back its room", async () => {
   const failing = async () => {
     throw new Failure("embed.denied");
   };
-  await expect(storeChunks(chunksOf(20), failing, small, unknownSegments, step)).rejects.toThrow();
+  await expect(storeChunks(() => chunksOf(20), failing, small, unknownSegments, step)).rejects.toThrow();
 
   const totals = await storeChunks(
-    chunksOf(20),
+    () => chunksOf(20),
     async (texts) => vectors(texts),
     small,
     unknownSegments,
@@ -222,7 +253,13 @@ test("a job that stands in line for room is not stalled, and leaves the line whe
   const abort = new AbortController();
   const touch = vi.fn<() => void>();
   const inLine = { ...step, signal: abort.signal, touch };
-  const running = storeChunks(chunksOf(1), async (texts) => vectors(texts), small, unknownSegments, inLine);
+  const running = storeChunks(
+    () => chunksOf(1),
+    async (texts) => vectors(texts),
+    small,
+    unknownSegments,
+    inLine,
+  );
   running.catch(() => {});
 
   // One touch is the chunk's own.

@@ -4,7 +4,8 @@ import type { Chunk } from "../document/chunk.ts";
 import type { Places } from "../extractors/places.ts";
 import { Failure } from "../failure/failure.ts";
 import type { EmbedBatch } from "./embed-batch.ts";
-import { embedChunks } from "./embed-chunks.ts";
+import { embedChunks, type Stored } from "./embed-chunks.ts";
+import type { RejectedChunk } from "./reject-chunks.ts";
 import { type StepContext, waitInLine } from "./step-context.ts";
 
 export type StoreLimits = {
@@ -19,14 +20,20 @@ export type StoreLimits = {
 /** How many segments the chunker has read, and how many there are once that is known. */
 export type SegmentsRead = { readonly seen: () => number; readonly total: () => number | null };
 
-export type StoredTotals = { readonly chunks: number; readonly reused: number };
+export type StoredTotals = {
+  readonly chunks: number;
+  readonly reused: number;
+  /** Chunks that the provider refused, and the first of them. */
+  readonly rejected: number;
+  readonly firstRejected: RejectedChunk | null;
+};
 
 /**
- * Answers when every chunk is stored. The first batch that fails ends the others and is thrown.
+ * Answers when every chunk is stored. The first batch that fails ends the others, and the cutting, and is thrown.
  * `room`: a place for each chunk of any job that is on its way.
  */
 export async function storeChunks(
-  chunks: AsyncIterable<Chunk>,
+  cut: (signal: AbortSignal) => AsyncIterable<Chunk>,
   embed: EmbedBatch,
   limits: StoreLimits & { readonly room: Places },
   segments: SegmentsRead,
@@ -55,7 +62,7 @@ export async function storeChunks(
 
   try {
     let batch: Chunk[] = [];
-    for await (const chunk of chunks) {
+    for await (const chunk of cut(inner.signal)) {
       step.touch();
       inner.signal.throwIfAborted();
       count += 1;
@@ -74,12 +81,14 @@ export async function storeChunks(
   }
   await Promise.all(underway);
   inner.signal.throwIfAborted();
-  return { chunks: count, reused: progress.reused };
+  return { chunks: count, ...progress.totals() };
 }
 
 /** Counts what is done. A segment is done when every batch up to the one it went into is. */
 class Progress {
-  reused = 0;
+  #reused = 0;
+  #rejected = 0;
+  #firstRejected: RejectedChunk | null = null;
   readonly #segments: SegmentsRead;
   readonly #step: StepContext;
   readonly #open: { readonly seen: number; done: boolean }[] = [];
@@ -101,10 +110,18 @@ class Progress {
     return ticket;
   }
 
-  close(ticket: { done: boolean }, chunks: number, stored: { stored: number; reused: number }): void {
+  totals(): Omit<StoredTotals, "chunks"> {
+    return { reused: this.#reused, rejected: this.#rejected, firstRejected: this.#firstRejected };
+  }
+
+  close(ticket: { done: boolean }, chunks: number, stored: Stored): void {
     ticket.done = true;
     this.#chunksDone += chunks;
-    this.reused += stored.reused;
+    this.#reused += stored.reused;
+    this.#rejected += stored.rejected.length;
+    for (const one of stored.rejected)
+      if (one.chunk.chunkIndex < (this.#firstRejected?.chunk.chunkIndex ?? Number.POSITIVE_INFINITY))
+        this.#firstRejected = one;
     for (let first = this.#open[0]; first?.done; first = this.#open[0]) {
       this.#segmentsDone = first.seen;
       this.#open.shift();
@@ -117,7 +134,7 @@ class Progress {
       totalSegments: this.#segments.total(),
       processedChunks: this.#chunksDone,
       totalChunks: null,
-      reusedChunks: this.reused,
+      reusedChunks: this.#reused,
       stored: stored.stored,
     });
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { countPieces } from "./count-pieces.ts";
+import { countSnippets } from "./count-snippets.ts";
 
 const never = new AbortController().signal;
 const embed = async (texts: readonly string[]) => ({
@@ -8,12 +8,12 @@ const embed = async (texts: readonly string[]) => ({
   costUsd: texts.length,
 });
 
-test("what pieces cost is told once, with the next batch of chunks", async () => {
+test("what snippets cost is told once, with the next batch of chunks", async () => {
   let touched = 0;
-  const counted = countPieces(embed, { signal: never, touch: () => touched++ });
+  const counted = countSnippets(embed, { touch: () => touched++ });
 
-  expect(await counted.pieces(["a", "b"])).toHaveLength(2);
-  expect(await counted.pieces(["c"])).toHaveLength(1);
+  expect(await counted.snippets(never)(["a", "b"])).toHaveLength(2);
+  expect(await counted.snippets(never)(["c"])).toHaveLength(1);
 
   expect(touched).toBe(2);
   expect(await counted.chunks(["d"], never)).toMatchObject({ tokens: 40, costUsd: 4 });
