@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Job, JobKind, Lease } from "../document/lease.ts";
 
-const kinds = z.enum(["document", "relationships", "sync"]);
+const kinds = z.enum(["document", "reembed", "relationships", "sync"]);
 
 // guid, not uuid: Postgres takes any 128 bits, also those that no version of the standard made.
 const row = z
@@ -22,6 +22,7 @@ const row = z
         version: z.string().nullable(),
         media_type: z.string().nullable(),
         metadata: z.record(z.string(), z.unknown()),
+        user_id: z.string().nullish(),
       })
       .nullable(),
   })
@@ -41,6 +42,7 @@ const row = z
         version: given.document.version,
         mediaType: given.document.media_type,
         metadata: given.document.metadata,
+        userId: given.document.user_id ?? null,
       },
     }),
   );
@@ -48,6 +50,8 @@ const row = z
 export type ClaimOptions = {
   readonly workerId: string;
   readonly kinds: readonly JobKind[];
+  /** Identity of the model here (`identityOf`): the database says which documents are its to embed. */
+  readonly model?: string;
   readonly leaseSeconds: number;
 };
 
@@ -57,13 +61,64 @@ export type Claimed = {
   readonly unreadable: readonly Lease[];
 };
 
+// What stands in it is looked at row by row.
+const column = z.custom<readonly unknown[]>(Array.isArray);
+/** A claim's answer: a column each, with one entry a job. */
+const columnsOf = z.object({
+  job_id: column,
+  lease_token: column,
+  kind: column,
+  tenant_id: column,
+  attempt: column,
+  max_attempts: column,
+  document_id: column,
+  title: column,
+  source_uri: column,
+  document_kind: column,
+  version: column,
+  media_type: column,
+  metadata: column,
+  user_id: column,
+});
+
+/** Nothing at all when nothing was ready. */
+const answerOf = z.union([z.strictObject({ job_id: z.undefined().optional() }), columnsOf]);
+
+function rowAt(columns: z.infer<typeof columnsOf>, place: number): unknown {
+  const id = columns.document_id[place];
+  return {
+    job_id: columns.job_id[place],
+    lease_token: columns.lease_token[place],
+    kind: columns.kind[place],
+    tenant_id: columns.tenant_id[place],
+    attempt: columns.attempt[place],
+    max_attempts: columns.max_attempts[place],
+    document:
+      id === null
+        ? null
+        : {
+            id,
+            title: columns.title[place],
+            source_uri: columns.source_uri[place],
+            kind: columns.document_kind[place],
+            version: columns.version[place],
+            media_type: columns.media_type[place],
+            metadata: columns.metadata[place],
+            user_id: columns.user_id[place],
+          },
+  };
+}
+
 const leaseOf = z.object({ job_id: z.string(), lease_token: z.string() });
 
-/** Each row is read by itself: one costs its neighbours nothing. */
-export function readClaimed(rows: readonly unknown[]): Claimed {
+/** `answer`: what `rag_claim_jobs` says. Each job is read by itself: one costs its neighbours nothing. */
+export function readClaimed(answer: unknown): Claimed {
   const jobs: Job[] = [];
   const unreadable: Lease[] = [];
-  for (const given of rows) {
+  const columns = answerOf.parse(answer);
+  if (columns.job_id === undefined) return { jobs, unreadable };
+  for (const place of columns.job_id.keys()) {
+    const given = rowAt(columns, place);
     const read = row.safeParse(given);
     if (read.success) {
       jobs.push(read.data);

@@ -7,11 +7,12 @@ import type { Transition } from "./settle.ts";
 
 const answerOf = z.object({
   settled: z.array(z.unknown()).nullish(),
-  jobs: z.array(z.unknown()).nullish(),
+  jobs: z.unknown().optional(),
   reaped: z.object({ requeued: z.number(), failed: z.number() }).nullish(),
   watch: z.boolean().nullish(),
   due_ms: z.number().nonnegative().nullish(),
   chores: z.boolean().nullish(),
+  foreign: z.boolean().nullish(),
 });
 
 export type Exchange = {
@@ -35,6 +36,8 @@ export type Exchanged = Claimed & {
   readonly dueMs: number | null;
   /** There is something to do for maintenance. */
   readonly chores: boolean;
+  /** The stored vectors are of another model than ours: no document is ours to embed. */
+  readonly foreign: boolean;
 };
 
 /** Sent once: when the answer is lost, so are the jobs in it, and the caller must say so (`rag_keep_leases`). */
@@ -56,16 +59,18 @@ export async function exchange(
         p_holds: given.holds,
         p_listens: given.listens,
         p_reap: given.reap,
+        p_model: options.model ?? null,
       },
       { once: true, signal },
     ),
   );
   return {
-    ...readClaimed(answer.jobs ?? []),
+    ...readClaimed(answer.jobs ?? {}),
     settled: answer.settled ?? [],
     reaped: answer.reaped ?? null,
     watch: answer.watch ?? false,
     dueMs: answer.due_ms ?? null,
     chores: answer.chores ?? false,
+    foreign: answer.foreign ?? false,
   };
 }

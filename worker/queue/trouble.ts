@@ -8,8 +8,8 @@ import type { WorkerCondition, WorkerState } from "./worker-state.ts";
 
 export type Trouble = {
   happened(failure: Failure): void;
-  /** The database answered. */
-  answered(): void;
+  /** The database answered; `foreign`: the stored vectors are of another model than ours, until they are not. */
+  answered(foreign: boolean): void;
   /** A job ended by its own merits: the settings are right. */
   jobRan(): void;
   isAny(): boolean;
@@ -49,26 +49,29 @@ export function openTrouble(activity: Activity, leaseMs: number): Trouble {
     last = null;
     count = 0;
   };
+  const happened = (failure: Failure) => {
+    const isFresh = !isAny();
+    count += 1;
+    last = failure;
+    if (condition === "stopping" || condition === "stopped") return;
+    condition = failure.kind === "misconfigured" ? "misconfigured" : "database-lost";
+    if (condition === "misconfigured")
+      triesAgainAt = performance.now() + Math.max(2000, backoffMs(count, MISCONFIGURED));
+    if (!isFresh) return;
+    since = performance.now();
+    const said = { code: failure.code, advice: adviseOperator(failure) };
+    activity.say(condition === "misconfigured" ? "worker.misconfigured" : "database.lost", said);
+  };
   return {
-    happened(failure) {
-      const isFresh = !isAny();
-      count += 1;
-      last = failure;
-      if (condition === "stopping" || condition === "stopped") return;
-      condition = failure.kind === "misconfigured" ? "misconfigured" : "database-lost";
-      if (condition === "misconfigured")
-        triesAgainAt = performance.now() + Math.max(2000, backoffMs(count, MISCONFIGURED));
-      if (!isFresh) return;
-      since = performance.now();
-      const said = { code: failure.code, advice: adviseOperator(failure) };
-      activity.say(condition === "misconfigured" ? "worker.misconfigured" : "database.lost", said);
-    },
-    answered() {
+    happened,
+    answered(foreign) {
       if (performance.now() - answeredAt > leaseMs && condition === "database-lost")
         reapsFrom = performance.now() + leaseMs;
       answeredAt = performance.now();
       if (condition === "database-lost") recover();
       if (condition === "stopping") last = null;
+      if (foreign) happened(new Failure("embed.model-mismatch"));
+      else if (condition === "misconfigured" && last?.code === "embed.model-mismatch") recover();
     },
     jobRan() {
       if (condition === "misconfigured") recover();

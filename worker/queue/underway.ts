@@ -22,8 +22,9 @@ export type Underway = {
   readonly abort: AbortController;
   /** How its run ended; null while it runs. */
   outcome: Exclude<Outcome, { kind: "lost" }> | null;
-  /** How long it had been held by then. */
+  /** How long it had been held by then, and when that was. */
   heldMs: number;
+  endedAt: number;
   /** How often the database refused its transition. */
   refused: number;
   readonly settled: PromiseWithResolvers<void>;
@@ -75,6 +76,7 @@ export class JobsUnderway {
       abort: new AbortController(),
       outcome: null,
       heldMs: 0,
+      endedAt: 0,
       refused: 0,
       settled: Promise.withResolvers<void>(),
     };
@@ -89,6 +91,7 @@ export class JobsUnderway {
       documentKind: job.document?.kind ?? null,
       title: job.document?.title ?? null,
       version: job.document?.version ?? null,
+      userId: job.document?.userId ?? null,
     });
     if (isStopping) underway.abort.abort(new Failure("worker.stopping"));
     void this.#run(underway);
@@ -96,7 +99,8 @@ export class JobsUnderway {
 
   async #run(underway: Underway): Promise<void> {
     const outcome = await this.#parts.run(underway.job, underway.abort.signal);
-    underway.heldMs = Math.round(performance.now() - underway.claimedAt);
+    underway.endedAt = performance.now();
+    underway.heldMs = Math.round(underway.endedAt - underway.claimedAt);
     this.#atWork -= 1;
     if (outcome.kind === "lost") {
       this.#over(underway, sayLost(this.#parts.activity, underway.job, underway.heldMs));
@@ -185,4 +189,5 @@ export class JobsUnderway {
   }
 }
 
-const endedOf = ({ job, outcome, heldMs }: Underway) => (outcome === null ? [] : [{ job, outcome, heldMs }]);
+const endedOf = ({ job, outcome, heldMs, endedAt }: Underway) =>
+  outcome === null ? [] : [{ job, outcome, heldMs, endedAt }];

@@ -1,4 +1,5 @@
 // What a running worker says of itself: to /health, to the terminal, and to whoever waits for its end.
+import type { PacingState } from "../embedders/pacing/pacer.ts";
 
 export type WorkerCondition =
   | "starting"
@@ -21,6 +22,8 @@ export type WorkerState = {
   readonly loopAgeMs: number;
   /** Milliseconds since the database last renewed our leases; null before the first time. */
   readonly leaseAgeMs: number | null;
+  /** How the embedding provider is paced. */
+  readonly pacing?: PacingState;
 };
 
 /** What a worker did from start to end. */

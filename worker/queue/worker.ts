@@ -206,7 +206,7 @@ class ClaimLoop {
         this.#graceOver.signal,
       );
       keeper.renewed();
-      this.#trouble.answered();
+      this.#trouble.answered(answer.foreign);
       this.#jobs.settle(batch, answer.settled);
       return answer;
     } finally {

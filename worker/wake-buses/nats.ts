@@ -1,6 +1,7 @@
 // Hints over NATS, on a plain subject: no stream keeps them, for a hint that comes late is worth nothing.
 // No queue group either: every replica is woken, and the database gives the job to one of them.
-import { type ConnectionOptions, connect, errors } from "@nats-io/transport-node";
+import { type ConnectionOptions, connect, errors, type NatsConnection } from "@nats-io/transport-node";
+import type { Failure } from "../failure/failure.ts";
 import type { ServerAddress } from "./server-address.ts";
 import { type Broker, busFailure, type Hear, HINT_CHANNEL } from "./wake-bus.ts";
 import { watchSockets } from "./watch-sockets.ts";
@@ -15,20 +16,15 @@ export type NatsOptions = {
 const CONNECT_MS = 5000;
 
 /** Throws `wake.unreachable` or `wake.denied`. */
-export async function connectNats({ address, hear }: NatsOptions, signal: AbortSignal): Promise<Broker> {
+export function connectNats({ address, hear }: NatsOptions, signal: AbortSignal): Promise<Broker> {
   const { promise: lost, resolve: lose } = Promise.withResolvers<Awaited<Broker["lost"]>>();
-  const failureOf = (thrown: unknown) => busFailure("nats", thrown, isDenied);
-  signal.throwIfAborted();
-  const { opening, destroy } = watchSockets(() => connect(connectionOptions(address)));
-  signal.addEventListener("abort", destroy, { once: true });
-  try {
-    const connection = await opening;
-    void connection.closed().then((thrown) => lose(failureOf(thrown)));
+  return openNats(address, signal, async (connection, destroy) => {
+    void connection.closed().then((thrown) => lose(natsFailure(thrown)));
     if (hear !== null) {
       connection.subscribe(HINT_CHANNEL, {
         callback: (error, message) => {
           if (error === null) hear(message.data);
-          else lose(failureOf(error));
+          else lose(natsFailure(error));
         },
       });
       // Whether we may is said before the answer to the next question.
@@ -42,7 +38,7 @@ export async function connectNats({ address, hear }: NatsOptions, signal: AbortS
           connection.publish(HINT_CHANNEL, payload);
           await connection.flush();
         } catch (thrown) {
-          throw failureOf(thrown);
+          throw natsFailure(thrown);
         }
       },
       async close() {
@@ -50,13 +46,32 @@ export async function connectNats({ address, hear }: NatsOptions, signal: AbortS
         await connection.close();
       },
     };
+  });
+}
+
+/**
+ * One connection that does not come back by itself (`stayConnected` makes the next), and what `build` makes of it.
+ * `destroy` cuts it at once; so do the signal and an error of `build`. Throws `wake.unreachable` or `wake.denied`.
+ */
+export async function openNats<Built>(
+  address: ServerAddress,
+  signal: AbortSignal,
+  build: (connection: NatsConnection, destroy: () => void) => Promise<Built>,
+): Promise<Built> {
+  signal.throwIfAborted();
+  const { opening, destroy } = watchSockets(() => connect(connectionOptions(address)));
+  signal.addEventListener("abort", destroy, { once: true });
+  try {
+    return await build(await opening, destroy);
   } catch (thrown) {
     destroy();
-    throw failureOf(thrown);
+    throw natsFailure(thrown);
   } finally {
     signal.removeEventListener("abort", destroy);
   }
 }
+
+export const natsFailure = (thrown: unknown): Failure => busFailure("nats", thrown, isDenied);
 
 function connectionOptions({ host, port, user, password, tls }: ServerAddress): ConnectionOptions {
   return {

@@ -1,4 +1,4 @@
-// Hints over Redis pub/sub. One client for one connection: it subscribes or it publishes, and does not connect
+// Hints, and events, over Redis pub/sub. One client for one connection: it subscribes or it publishes, and does not connect
 // again by itself.
 import { createClient } from "@redis/client";
 import type { ServerAddress } from "./server-address.ts";
@@ -8,6 +8,8 @@ export type RedisOptions = {
   readonly address: ServerAddress;
   /** null: only to publish. */
   readonly hear: Hear | null;
+  /** Where it listens or publishes; the channel of hints when nothing is said. */
+  readonly channel?: string;
 };
 
 const CONNECT_MS = 5000;
@@ -15,7 +17,10 @@ const CONNECT_MS = 5000;
 const MOST_WAITING = 100;
 
 /** Throws `wake.unreachable` or `wake.denied`. */
-export async function connectRedis({ address, hear }: RedisOptions, signal: AbortSignal): Promise<Broker> {
+export async function connectRedis(
+  { address, hear, channel = HINT_CHANNEL }: RedisOptions,
+  signal: AbortSignal,
+): Promise<Broker> {
   const { promise: lost, resolve: lose } = Promise.withResolvers<Awaited<Broker["lost"]>>();
   const { host, port, user, password, tls } = address;
   const times = { connectTimeout: CONNECT_MS, reconnectStrategy: false as const };
@@ -36,7 +41,7 @@ export async function connectRedis({ address, hear }: RedisOptions, signal: Abor
   signal.addEventListener("abort", destroy, { once: true });
   try {
     await client.connect();
-    if (hear !== null) await client.subscribe(HINT_CHANNEL, hear);
+    if (hear !== null) await client.subscribe(channel, hear);
   } catch (thrown) {
     destroy();
     throw busFailure("redis", thrown, isDenied);
@@ -48,7 +53,7 @@ export async function connectRedis({ address, hear }: RedisOptions, signal: Abor
     probe: () => client.ping(),
     async publish(payload) {
       try {
-        await client.publish(HINT_CHANNEL, payload);
+        await client.publish(channel, payload);
       } catch (thrown) {
         throw busFailure("redis", thrown, isDenied);
       }
