@@ -197,3 +197,21 @@ describe("the table", () => {
     expect(setting.says).not.toContain("\n");
   });
 });
+
+describe("money", () => {
+  test("prices are a JSON object, and a budget may be a fraction or nothing at all", () => {
+    const config = readConfig({ RAG_PRICES: ' {"a/b": 0.02, "free": 0} ', RAG_DAILY_BUDGET_USD: "0.5" });
+
+    expect(config).toMatchObject({ prices: { "a/b": 0.02, free: 0 }, dailyBudgetUsd: 0.5 });
+  });
+
+  test.each([
+    "0.02",
+    "{",
+    '{"a": -1}',
+    '{"a": "0.02"}',
+    "[]",
+  ])("prices of %s are refused in a sentence", (prices) => {
+    expect(failureOf({ RAG_PRICES: prices }).message).toContain("RAG_PRICES must be a JSON object");
+  });
+});

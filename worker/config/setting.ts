@@ -126,3 +126,80 @@ export const list = <const Choices extends readonly [string, ...string[]]>(
       .pipe(z.array(z.enum(choices)).min(1)) as unknown as z.ZodType<readonly Choices[number][]>,
     `list of ${choices.join(", ")}`,
   );
+
+/** A part of a whole. */
+export const share = (name: Name, options: Options<number>) =>
+  setting<number>(name, options, z.coerce.number().min(0).max(1), "0..1");
+
+/** A sum of money in US dollars. */
+export const dollars = (name: Name, options: Options<number | null>) =>
+  setting<number | null>(name, options, z.coerce.number().min(0).max(1_000_000), "0..1000000");
+
+const price = z.number().min(0).max(1_000_000);
+/** US dollars by name, as a JSON object; for a model that writes, `{"input": …, "output": …}`. */
+export const amounts = (name: Name, options: { readonly says: string }) =>
+  setting<Amounts | null>(
+    name,
+    { fallback: null, ...options },
+    z
+      .string()
+      .transform((value, context) => {
+        try {
+          return JSON.parse(value) as unknown;
+        } catch {
+          context.addIssue("not JSON");
+          return z.NEVER;
+        }
+      })
+      .pipe(
+        z.record(
+          z.string().min(1),
+          z.union([price, z.strictObject({ input: price, output: price, cache_read: price.optional() })]),
+        ),
+      ) as unknown as z.ZodType<Amounts | null>,
+    'a JSON object such as {"my-model": 0.02}',
+  );
+
+export type Amounts = Readonly<
+  Record<
+    string,
+    number | { readonly input: number; readonly output: number; readonly cache_read?: number | undefined }
+  >
+>;
+
+/** Regular expressions with two groups, parted by white space. */
+export const patterns = (
+  name: Name,
+  options: Options<readonly string[]> & { readonly groups: number; readonly fallbackSays: string },
+) =>
+  setting<readonly string[]>(
+    name,
+    options,
+    z
+      .string()
+      .transform((value) => value.split(/\s+/).filter(Boolean))
+      .pipe(
+        z
+          .array(
+            z
+              .string()
+              .max(500)
+              .refine(
+                (pattern) => groupsOf(pattern) === options.groups,
+                `must be regular expressions with ${options.groups} groups each`,
+              ),
+          )
+          .min(1)
+          .max(20),
+      ) as unknown as z.ZodType<readonly string[]>,
+    "regular expressions, parted by blanks",
+  );
+
+function groupsOf(pattern: string): number | null {
+  try {
+    // With an empty alternative it matches everything, and tells of all its groups.
+    return (new RegExp(`${pattern}|`).exec("")?.length ?? 0) - 1;
+  } catch {
+    return null;
+  }
+}

@@ -6,13 +6,26 @@ const TOKEN = "canary-token";
 afterEach(closeWorlds);
 
 describe("who may read", () => {
-  test.each(["/live", "/ready", "/metrics"])("%s is open off loopback", async (path) => {
+  // The page itself says nothing; what it shows it has to ask for.
+  test.each([
+    "/live",
+    "/ready",
+    "/metrics",
+    "/",
+    "/dashboard/page.js",
+  ])("%s is open off loopback", async (path) => {
     const { ask } = await openWorld({ host: null });
 
     expect((await ask(path)).status).toBe(200);
   });
 
-  test.each(["/health", "/"])("%s needs a token off loopback, also when none is set", async (path) => {
+  test.each([
+    "/health",
+    "/events",
+    "/jobs",
+    "/jobs/nothing",
+    "/documents/00000000-0000-4000-8000-000000000000/chunks",
+  ])("%s needs a token off loopback, also when none is set", async (path) => {
     const { ask } = await openWorld({ host: null });
 
     const answer = await ask(path, { authorization: "Bearer " });

@@ -1,16 +1,18 @@
 // What is wrong, if anything, in sentences: one check a part, and the worst of them is the whole.
 // ok: nothing to do. degraded: it works, and somebody should know. down: no document gets through.
 import type { Activity } from "../activity/activity.ts";
+import type { OwnServer } from "../embedders/embedder.ts";
+import type { PacingState } from "../embedders/pacing/pacer.ts";
 import { catalogue, type FailureCode } from "../failure/catalogue.ts";
 import type { WorkerState } from "../queue/worker-state.ts";
 import { inWords } from "../timing/durations.ts";
 import { judgeHorizon } from "./horizon.ts";
-import type { FiguresAnswer } from "./queue-figures.ts";
+import type { FiguresAnswer, QueueFigures } from "./queue-figures.ts";
 
 export type HealthStatus = "ok" | "degraded" | "down";
 export type Check = { readonly status: HealthStatus; readonly says: string };
 export type Checks = Readonly<
-  Record<"database" | "horizon" | "leases" | "provider" | "configuration" | "memory", Check>
+  Record<"database" | "horizon" | "leases" | "provider" | "configuration" | "memory" | "budget", Check>
 >;
 
 /** The claim loop rests ten seconds at most. */
@@ -39,10 +41,13 @@ export function watchRecent(activity: Activity): { recent(): Recent; stop(): voi
 
 export type HealthInput = {
   readonly state: WorkerState;
-  readonly queue: FiguresAnswer;
+  readonly queue: FiguresAnswer<Pick<QueueFigures, "dead_rows" | "oldest_snapshot" | "today">>;
   readonly recent: Recent;
+  /** The server that the embedder starts by itself; null where there is none. */
+  readonly server?: OwnServer | null;
   readonly rssBytes: number;
   readonly memoryBytes: number;
+  readonly budgetUsd: number | null;
   /** On performance.now()'s clock. */
   readonly now: number;
 };
@@ -55,6 +60,7 @@ export function checkHealth(input: HealthInput): { readonly status: HealthStatus
     provider: checkProvider(input),
     configuration: checkConfiguration(input.state),
     memory: checkMemory(input),
+    budget: checkBudget(input),
   };
   return { status: worstOf([checkLoop(input.state), ...Object.values(checks)]), checks };
 }
@@ -96,10 +102,22 @@ function checkLeases({ state, recent, now }: HealthInput): Check {
   return ok(`Leases were renewed ${inWords(state.leaseAgeMs)} ago.`);
 }
 
-function checkProvider({ recent }: HealthInput): Check {
+function checkProvider({ recent, server, state }: HealthInput): Check {
+  if (server?.state === "failed")
+    return degraded(`llama-server does not run. ${server.says ?? ""} ${operatorSays(server.code ?? "")}`);
+  const held = state.pacing === undefined ? null : heldInWords(state.pacing);
+  if (held !== null) return degraded(held);
   if (recent.provider === null) return ok("No text had to be embedded yet.");
   if (recent.provider.code === null) return ok("The last texts were embedded.");
   return degraded(`The last embedding request failed. ${operatorSays(recent.provider.code)}`);
+}
+
+/** Why the provider is sent nothing just now; null while it is, at whatever pace. */
+function heldInWords({ limited, waitMs }: PacingState): string | null {
+  const next = `The next request goes in ${inWords(waitMs)}.`;
+  if (limited === "circuit") return `${operatorSays("embed.circuit-open")} ${next}`;
+  if (limited === "asked-to-wait" && waitMs > 1000) return `${operatorSays("embed.rate-limited")} ${next}`;
+  return null;
 }
 
 function checkConfiguration(state: WorkerState): Check {
@@ -111,6 +129,15 @@ function checkMemory({ rssBytes, memoryBytes }: HealthInput): Check {
   const figures = `${inMegabytes(rssBytes)} of ${inMegabytes(memoryBytes)} in use`;
   if (rssBytes <= memoryBytes) return ok(`${figures}.`);
   return degraded(`${figures}: no new job is taken while others are at work. See RAG_MEMORY_LIMIT_MB.`);
+}
+
+function checkBudget({ queue, budgetUsd }: HealthInput): Check {
+  if (budgetUsd === null) return ok("No daily budget is set.");
+  if (queue.figures === null) return ok("Not known just now.");
+  const spent = queue.figures.today.cost_usd;
+  const figures = `$${spent.toFixed(2)} of today's $${budgetUsd.toFixed(2)} is spent`;
+  if (spent < budgetUsd) return ok(`${figures}.`);
+  return degraded(`${figures}: paid work waits for the next day (UTC). See RAG_DAILY_BUDGET_USD.`);
 }
 
 /** The catalogue's sentence for the operator, with the code to search for. */

@@ -3,13 +3,21 @@ import { type Activity, openActivity } from "../activity/activity.ts";
 import type { WorkerState } from "../queue/worker-state.ts";
 import { openMetrics } from "./metrics.ts";
 import type { FiguresAnswer } from "./queue-figures.ts";
-import { someFigures, someState } from "./testing/some-figures.ts";
+import { someActivity, someFigures, someState } from "./testing/some-figures.ts";
+import { awayProvider } from "./testing/some-pacing.ts";
 
 const known: FiguresAnswer = { figures: someFigures, ageMs: 0, trouble: null };
 
 function openWorld(state: () => WorkerState = () => someState, figures: () => FiguresAnswer = () => known) {
   const activity = openActivity();
-  const metrics = openMetrics({ activity, state, figures: async () => figures(), version: "1.2.3" });
+  const metrics = openMetrics({
+    activity,
+    state,
+    figures: async () => figures(),
+    activityLog: () => someActivity,
+    version: "1.2.3",
+    budgetUsd: 5,
+  });
   return {
     activity,
     metrics,
@@ -47,14 +55,27 @@ function sayOfEach(activity: Activity): void {
     durationMs: 2_000,
     chunks: 52,
     reused: 3,
+    rejected: 0,
     tokens: 9,
     costUsd: 0.25,
     unchanged: false,
   });
-  activity.say("job.failed", { jobId: "6f2c", code: "extract.encrypted", detail: "x", attempt: 1 });
-  activity.say("job.retried", { jobId: "6f2c", code: "embed.unavailable", detail: "x", attempt: 1 });
-  activity.say("job.released", { jobId: "6f2c", code: "embed.rate-limited", delayMs: 5 });
-  activity.say("lease.lost", { jobId: "6f2c", heldMs: 5 });
+  activity.say("job.failed", {
+    jobId: "6f2c",
+    documentId: null,
+    code: "extract.encrypted",
+    detail: "x",
+    attempt: 1,
+  });
+  activity.say("job.retried", {
+    jobId: "6f2c",
+    documentId: null,
+    code: "embed.unavailable",
+    detail: "x",
+    attempt: 1,
+  });
+  activity.say("job.released", { jobId: "6f2c", documentId: null, code: "embed.rate-limited", delayMs: 5 });
+  activity.say("lease.lost", { jobId: "6f2c", documentId: null, heldMs: 5 });
   activity.say("jobs.reaped", { requeued: 2, failed: 1 });
   activity.say("leases.late", { lateMs: 5 });
   activity.say("original.fetched", { jobId: "6f2c", scheme: "file", bytes: 1_000, durationMs: 5 });
@@ -65,6 +86,19 @@ function sayOfEach(activity: Activity): void {
     tokens: 900,
     durationMs: 200,
   });
+  const answered = { provider: "claude", model: "m", cacheWriteTokens: 20, costUsd: 0.5, durationMs: 2000 };
+  const tokens = { inputTokens: 10, cacheReadTokens: 300, outputTokens: 40 };
+  activity.say("analysis.answered", { ...answered, ...tokens, code: "", batch: false });
+  activity.say("analysis.answered", { ...answered, ...tokens, code: "analyse.refused", batch: true });
+  activity.say("analysis.failed", { provider: "claude", code: "analyse.overloaded", durationMs: 100 });
+  activity.say("analysis.uncached", { jobId: "6f2c", documentId: "d", model: "m", requests: 3 });
+  activity.say("group.analysed", { jobId: "6f2c", documentId: "d", code: "", done: 1, left: 0 });
+  const step = { jobId: "6f2c", elapsedMs: 900, code: "" };
+  activity.say("step.ended", { ...step, step: "extract", ownMs: 500, counts: { items: 12 } });
+  activity.say("step.ended", { ...step, step: "fetch", ownMs: 900, code: "source.not-found" });
+  activity.say("requests.held", { provider: "openai", by: "requests", durationMs: 1_500 });
+  activity.say("spans.exported", { spans: 12, code: "" });
+  activity.say("spans.exported", { spans: 3, code: "trace.refused" });
   activity.say("embeddings.failed", { provider: "openai", code: "embed.unavailable", durationMs: 100 });
 }
 
@@ -87,11 +121,27 @@ test("every event is counted under its name and labels", async () => {
     rag_cost_usd_total: 0.25,
     rag_leases_late_total: 1,
     rag_original_bytes_total: 1_000,
+    'rag_analysis_requests_total{provider="claude",code="",mode="direct"}': 1,
+    'rag_analysis_requests_total{provider="claude",code="analyse.refused",mode="batch"}': 1,
+    'rag_analysis_requests_total{provider="claude",code="analyse.overloaded",mode="direct"}': 1,
+    'rag_analysis_tokens_total{provider="claude",kind="input"}': 20,
+    'rag_analysis_tokens_total{provider="claude",kind="cache_write"}': 40,
+    'rag_analysis_tokens_total{provider="claude",kind="cache_read"}': 600,
+    'rag_analysis_tokens_total{provider="claude",kind="output"}': 80,
+    'rag_analysis_cost_usd_total{provider="claude"}': 1,
+    'rag_analysis_groups_total{code=""}': 1,
+    rag_analysis_uncached_total: 3,
     'rag_embedding_requests_total{provider="openai"}': 2,
     'rag_embedding_failures_total{provider="openai",code="embed.unavailable"}': 1,
     'rag_embedding_texts_total{provider="openai"}': 16,
     'rag_embedding_tokens_total{provider="openai"}': 900,
     'rag_embedding_request_duration_seconds_count{provider="openai"}': 2,
+    'rag_embedding_held_seconds_total{provider="openai",by="requests"}': 1.5,
+    'rag_step_duration_seconds_sum{step="extract"}': 0.5,
+    'rag_step_duration_seconds_count{step="stage"}': 0,
+    'rag_step_failures_total{step="fetch",code="source.not-found"}': 1,
+    'rag_trace_spans_total{code=""}': 12,
+    'rag_trace_spans_total{code="trace.refused"}': 3,
     rag_job_duration_seconds_sum: 2,
   };
   for (const [sample, value] of Object.entries(expected))
@@ -155,14 +205,18 @@ test("gauges show the queue and the worker as they are now", async () => {
 
   expect(before).toBe(1);
   expect(await readSample("rag_worker_jobs")).toBe(3);
-  expect(await readSample('rag_queue_jobs{status="ready"}')).toBe(3);
-  expect(await readSample('rag_queue_jobs{status="delayed"}')).toBe(2);
-  expect(await readSample('rag_queue_jobs{status="processing"}')).toBe(1);
-  expect(await readSample("rag_queue_oldest_seconds")).toBe(12.5);
+  expect(await readSample('rag_queue_jobs{kind="document",status="ready"}')).toBe(2);
+  expect(await readSample('rag_queue_jobs{kind="document",status="delayed"}')).toBe(2);
+  expect(await readSample('rag_queue_jobs{kind="document",status="processing"}')).toBe(1);
+  expect(await readSample('rag_queue_jobs{kind="sync",status="ready"}')).toBe(1);
+  expect(await readSample('rag_queue_jobs{kind="reembed",status="ready"}')).toBe(0);
+  expect(await readSample('rag_queue_oldest_seconds{kind="document"}')).toBe(12.5);
+  expect(await readSample('rag_queue_oldest_seconds{kind="reembed"}')).toBe(0);
+  expect(await readSample("rag_queue_longest_job_seconds")).toBe(42);
   expect(await readSample("rag_workers")).toBe(2);
   expect(await readSample('rag_queue_waiting_jobs{reason="cap"}')).toBe(1);
   expect(await readSample('rag_queue_waiting_jobs{reason="document"}')).toBe(0);
-  expect(await readSample("rag_queue_pauses")).toBe(0);
+  expect(await readSample('rag_queue_pauses{scope="all"}')).toBe(0);
   expect(await readSample("rag_queue_dead_rows")).toBe(40);
   expect(await readSample("rag_oldest_snapshot_age_seconds")).toBe(0);
   expect(await readSample('rag_worker_condition{condition="working"}')).toBe(1);
@@ -178,8 +232,8 @@ test("figures that could not be read are absent, not old and not zero", async ()
   answer = { ...known, trouble: "timeout" };
 
   expect(await readSample("rag_queue_figures_known")).toBe(0);
-  expect(await readSample('rag_queue_jobs{status="ready"}')).toBeNull();
-  expect(await readSample("rag_queue_oldest_seconds")).toBeNull();
+  expect(await readSample('rag_queue_jobs{kind="document",status="ready"}')).toBeNull();
+  expect(await readSample('rag_queue_oldest_seconds{kind="document"}')).toBeNull();
   expect(await readSample("rag_workers")).toBeNull();
   expect(await readSample('rag_queue_waiting_jobs{reason="slot"}')).toBeNull();
   expect(await readSample("rag_queue_dead_rows")).toBeNull();
@@ -215,4 +269,56 @@ test("after stop nothing is counted any more", async () => {
   sayOfEach(activity);
 
   expect(await readSample("rag_chunks_total")).toBe(0);
+});
+
+test("a llama-server of the embedder's own shows its state, its memory, and how often it started and died", async () => {
+  const activity = openActivity();
+  const server = { pid: 7, slots: 4, starts: 2, deaths: 1, code: null, says: null };
+  const metrics = openMetrics({
+    activity,
+    state: () => someState,
+    figures: async () => known,
+    budgetUsd: null,
+    version: "1.2.3",
+    activityLog: () => someActivity,
+    server: async () => ({ ...server, state: "ready", rssBytes: 98_000_000 }),
+  });
+  activity.say("llama.started", { pid: 6, slots: 4, durationMs: 300 });
+  activity.say("llama.died", { pid: 6, exitCode: null, signal: "SIGKILL" });
+  activity.say("llama.started", { pid: 7, slots: 4, durationMs: 300 });
+
+  const text = await metrics.scrape();
+
+  expect(sampleOf(text, 'rag_llama_server_state{state="ready"}')).toBe(1);
+  expect(sampleOf(text, 'rag_llama_server_state{state="stopped"}')).toBe(0);
+  expect(sampleOf(text, "rag_llama_server_resident_memory_bytes")).toBe(98_000_000);
+  expect(sampleOf(text, "rag_llama_server_starts_total")).toBe(2);
+  expect(sampleOf(text, "rag_llama_server_deaths_total")).toBe(1);
+});
+
+test("without one there is nothing of it", async () => {
+  const { metrics } = openWorld();
+
+  expect(await metrics.scrape()).not.toContain("llama_server");
+});
+
+test("the activity log's figures are the log's own, however often they are scraped", async () => {
+  const { readSample, metrics } = openWorld();
+  await metrics.scrape();
+
+  expect(await readSample("rag_activity_queue_length")).toBe(someActivity.queue_length);
+  expect(await readSample("rag_activity_stored_total")).toBe(someActivity.stored);
+  expect(await readSample("rag_activity_dropped_total")).toBe(someActivity.dropped);
+});
+
+test("how the provider is paced is shown: requests under way and allowed, what limits them, the circuit", async () => {
+  const { readSample } = openWorld(() => ({ ...someState, pacing: awayProvider }));
+
+  expect(await readSample('rag_embedding_in_flight{provider="openai"}')).toBe(2);
+  expect(await readSample('rag_embedding_allowed{provider="openai"}')).toBe(3);
+  expect(await readSample('rag_embedding_share{provider="openai"}')).toBe(0.5);
+  expect(await readSample('rag_embedding_limited{provider="openai",by="circuit"}')).toBe(1);
+  expect(await readSample('rag_embedding_limited{provider="openai",by="tokens"}')).toBe(0);
+  expect(await readSample('rag_embedding_breaker{provider="openai",state="open"}')).toBe(1);
+  expect(await readSample('rag_embedding_breaker{provider="openai",state="closed"}')).toBe(0);
 });

@@ -1,10 +1,18 @@
 // What Prometheus scrapes. Counters are fed by events, so that they and the log lines cannot disagree; gauges are
 // read when somebody scrapes. Labels come from short lists of ours (codes, providers), never from documents.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
 import type { Activity } from "../activity/activity.ts";
+import type { ActivityLogFigures } from "../activity/activity-log.ts";
 import type { EventName, Events } from "../activity/catalogue.ts";
-import type { WorkerState } from "../queue/worker-state.ts";
-import type { ReadFigures } from "./queue-figures.ts";
+import type { OwnServer } from "../embedders/embedder.ts";
+import { openActivityMetrics } from "./activity-metrics.ts";
+import { openAnalysisCounters } from "./analysis-metrics.ts";
+import { openEmbeddingCounters } from "./embedding-metrics.ts";
+import { type GaugeOptions, openGauges } from "./gauges.ts";
+import { openOwnServerMetrics } from "./own-server-metrics.ts";
+import { positive } from "./positive.ts";
+import { openStepMetrics } from "./step-metrics.ts";
+import { openWaysMetrics } from "./ways-metrics.ts";
 
 export type Metrics = {
   readonly contentType: string;
@@ -14,29 +22,38 @@ export type Metrics = {
   stop(): void;
 };
 
-export type MetricsOptions = {
+export type MetricsOptions = GaugeOptions & {
   readonly activity: Activity;
-  readonly state: () => WorkerState;
-  readonly figures: ReadFigures;
-  readonly version: string;
+  readonly activityLog: () => ActivityLogFigures;
+  /** Where the embedder starts a server by itself: how that stands. */
+  readonly server?: (() => Promise<OwnServer>) | undefined;
+  /** Where users' WebSockets are served by this process too. */
+  readonly gateway?: { readonly figures: () => Readonly<Record<string, string | number>> } | undefined;
 };
 
 const JOB_SECONDS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600];
-const REQUEST_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60];
-const conditions = ["starting", "working", "misconfigured", "database-lost", "stopping", "stopped"] as const;
-// As rag_waiting_jobs names them.
-const reasons = ["slot", "time", "backoff", "document", "pause", "cap", "worker", "kind"] as const;
+const MISNAMED = [
+  "nodejs_active_handles_total",
+  "nodejs_active_requests_total",
+  "nodejs_active_resources_total",
+];
+const BUILD_SECONDS = [1, 3, 10, 30, 100, 300, 1000];
 
 export function openMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const count = openCounters(registry);
+  // Gauges under a counter's name, which promtool refuses; the same figures are there by type.
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  const server = options.server && openOwnServerMetrics(registry, options.server);
+  const ways = openWaysMetrics(registry, options.gateway);
+  const count = openCounters(registry, { ...server?.counters, ...ways });
   const read = openGauges(registry, options);
+  openActivityMetrics(registry, options.activityLog);
   const stop = options.activity.listen((name, facts) => count(name, facts));
   return {
     contentType: registry.contentType,
     async scrape() {
-      await read();
+      await Promise.all([read(), server?.read()]);
       return await registry.metrics();
     },
     stop,
@@ -45,7 +62,10 @@ export function openMetrics(options: MetricsOptions): Metrics {
 
 type Counters = { readonly [Name in EventName]?: (facts: Events[Name]) => void };
 
-function openCounters(registry: Registry): <Name extends EventName>(name: Name, facts: Events[Name]) => void {
+function openCounters(
+  registry: Registry,
+  more: Counters = {},
+): <Name extends EventName>(name: Name, facts: Events[Name]) => void {
   const registers = [registry];
   const jobs = new Counter({
     name: "rag_jobs_total",
@@ -64,6 +84,8 @@ function openCounters(registry: Registry): <Name extends EventName>(name: Name, 
     labelNames: ["outcome"],
     registers,
   });
+  // There from the start, so that the first of them is an increase.
+  for (const outcome of ["requeued", "failed"]) reaped.inc({ outcome }, 0);
   const jobSeconds = new Histogram({
     name: "rag_job_duration_seconds",
     help: "From claim to completion.",
@@ -86,6 +108,12 @@ function openCounters(registry: Registry): <Name extends EventName>(name: Name, 
     help: "Chunks staged, visible or not.",
     registers,
   });
+  const rejected = new Counter({
+    name: "rag_chunks_rejected_total",
+    help: "Chunks that the embedding provider refused; each is recorded in rag_rejected_chunks.",
+    labelNames: ["code"],
+    registers,
+  });
   const bytes = new Counter({
     name: "rag_original_bytes_total",
     help: "Bytes of originals fetched.",
@@ -96,10 +124,20 @@ function openCounters(registry: Registry): <Name extends EventName>(name: Name, 
     help: "Renewals that came too late.",
     registers,
   });
+  const builds = new Histogram({
+    name: "rag_vector_index_build_seconds",
+    help: "Time of one build of a vector index by this worker.",
+    buckets: BUILD_SECONDS,
+    registers,
+  });
   const embeddings = openEmbeddingCounters(registry);
 
   const counters: Counters = {
     ...embeddings,
+    ...openAnalysisCounters(registry),
+    ...openStepMetrics(registry),
+    ...more,
+    "vectors.indexed": (facts) => builds.observe(facts.durationMs / 1000),
     "job.claimed": () => claimed.inc(),
     "job.progressed": (facts) => stored.inc(positive(facts.stored)),
     "job.completed": (facts) => {
@@ -113,6 +151,7 @@ function openCounters(registry: Registry): <Name extends EventName>(name: Name, 
     "job.released": (facts) => jobs.inc({ outcome: "released", code: facts.code }),
     "job.failed": (facts) => jobs.inc({ outcome: "failed", code: facts.code }),
     "lease.lost": () => jobs.inc({ outcome: "lease_lost", code: "job.lease-lost" }),
+    "chunk.rejected": (facts) => rejected.inc({ code: facts.code }),
     "leases.late": () => late.inc(),
     "jobs.reaped": (facts) => {
       reaped.inc({ outcome: "requeued" }, positive(facts.requeued));
@@ -121,131 +160,4 @@ function openCounters(registry: Registry): <Name extends EventName>(name: Name, 
     "original.fetched": (facts) => bytes.inc(positive(facts.bytes)),
   };
   return (name, facts) => counters[name]?.(facts);
-}
-
-// A counter refuses less than nothing with an exception, and a listener must not throw.
-const positive = (amount: number) => (amount > 0 ? amount : 0);
-
-function openEmbeddingCounters(registry: Registry): Counters {
-  const registers = [registry];
-  const labelNames = ["provider"] as const;
-  const requests = new Counter({
-    name: "rag_embedding_requests_total",
-    help: "Requests to the embedding provider, failed ones included.",
-    labelNames,
-    registers,
-  });
-  const failures = new Counter({
-    name: "rag_embedding_failures_total",
-    help: "Requests to the embedding provider that failed.",
-    labelNames: ["provider", "code"],
-    registers,
-  });
-  const texts = new Counter({
-    name: "rag_embedding_texts_total",
-    help: "Texts that were embedded.",
-    labelNames,
-    registers,
-  });
-  const tokens = new Counter({
-    name: "rag_embedding_tokens_total",
-    help: "Tokens that the embedding provider read.",
-    labelNames,
-    registers,
-  });
-  const seconds = new Histogram({
-    name: "rag_embedding_request_duration_seconds",
-    help: "Time of one request to the embedding provider.",
-    labelNames,
-    buckets: REQUEST_SECONDS,
-    registers,
-  });
-  return {
-    "embeddings.received": ({ provider, ...facts }) => {
-      requests.inc({ provider });
-      texts.inc({ provider }, positive(facts.texts));
-      tokens.inc({ provider }, positive(facts.tokens));
-      seconds.observe({ provider }, facts.durationMs / 1000);
-    },
-    "embeddings.failed": ({ provider, code, durationMs }) => {
-      requests.inc({ provider });
-      failures.inc({ provider, code });
-      seconds.observe({ provider }, durationMs / 1000);
-    },
-  };
-}
-
-/** The function that brings the gauges up to date before a scrape. */
-function openGauges(registry: Registry, options: MetricsOptions): () => Promise<void> {
-  const registers = [registry];
-  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
-  const queue = new Gauge({
-    name: "rag_queue_jobs",
-    help: "Jobs in the queue: ready, delayed (their time has not come) and processing.",
-    labelNames: ["status"],
-    registers,
-  });
-  const waiting = new Gauge({
-    name: "rag_queue_waiting_jobs",
-    help: "Queued jobs by the reason why they wait; each is counted up to 10,000.",
-    labelNames: ["reason"],
-    registers,
-  });
-  const pauses = gauge("rag_queue_pauses", "Pauses of all jobs, of kinds and of tenants that stand now.");
-  const oldest = gauge("rag_queue_oldest_seconds", "How long the oldest ready job has waited.");
-  const dead = gauge("rag_queue_dead_rows", "Dead rows of the queue that vacuum has not removed.");
-  const snapshot = gauge(
-    "rag_oldest_snapshot_age_seconds",
-    "How long vacuum has been held back by the oldest snapshot, transaction or slot; absent when not visible.",
-  );
-  const workers = gauge("rag_workers", "Workers alive on this database.");
-  const known = gauge("rag_queue_figures_known", "1 when the queue's figures could be read just now.");
-  const slots = gauge("rag_worker_slots", "Jobs this worker may do at once.");
-  const busy = gauge("rag_worker_jobs", "Jobs this worker is doing.");
-  const loopAge = gauge("rag_worker_loop_age_seconds", "Since the claim loop last came round.");
-  const leaseAge = gauge("rag_worker_lease_age_seconds", "Since the database last renewed our leases.");
-  const condition = new Gauge({
-    name: "rag_worker_condition",
-    help: "1 for the condition the worker is in.",
-    labelNames: ["condition"],
-    registers,
-  });
-  new Gauge({
-    name: "rag_build_info",
-    help: "The version that runs.",
-    labelNames: ["version"],
-    registers,
-  }).set({ version: options.version }, 1);
-
-  const readState = () => {
-    const state = options.state();
-    slots.set(state.slots);
-    busy.set(state.jobs);
-    loopAge.set(state.loopAgeMs / 1000);
-    if (state.leaseAgeMs === null) leaseAge.remove();
-    else leaseAge.set(state.leaseAgeMs / 1000);
-    for (const name of conditions) condition.set({ condition: name }, name === state.condition ? 1 : 0);
-  };
-  return async () => {
-    readState();
-    const { figures, trouble } = await options.figures();
-    known.set(trouble === null ? 1 : 0);
-    if (figures === null || trouble !== null) {
-      // Old figures would look like a queue that stands still, zeros like an empty one: none are better.
-      for (const labelled of [queue, waiting]) labelled.reset();
-      for (const single of [oldest, workers, pauses, dead, snapshot]) single.remove();
-      return;
-    }
-    queue.set({ status: "ready" }, figures.queued - figures.delayed);
-    queue.set({ status: "delayed" }, figures.delayed);
-    queue.set({ status: "processing" }, figures.processing);
-    waiting.reset();
-    for (const reason of reasons) waiting.set({ reason }, figures.waiting[reason] ?? 0);
-    pauses.set(figures.paused.length);
-    oldest.set(figures.oldest_queued_seconds ?? 0);
-    dead.set(figures.dead_rows);
-    if (figures.oldest_snapshot_seconds === null) snapshot.remove();
-    else snapshot.set(figures.oldest_snapshot_seconds);
-    workers.set(figures.workers.length);
-  };
 }

@@ -3,6 +3,7 @@ import { Failure } from "../failure/failure.ts";
 import type { WorkerState } from "../queue/worker-state.ts";
 import { closeWorlds, openWorld } from "./testing/open-world.ts";
 import { someFigures } from "./testing/some-figures.ts";
+import { awayProvider } from "./testing/some-pacing.ts";
 
 afterEach(closeWorlds);
 
@@ -31,6 +32,37 @@ describe("/live", () => {
   });
 });
 
+describe("a llama-server of the worker's own", () => {
+  const stopped = { pid: null, rssBytes: null, slots: null, starts: 0, deaths: 0, code: null, says: null };
+
+  test("is on /health with its process", async () => {
+    const ready = { ...stopped, state: "ready", pid: 7, rssBytes: 98_000_000, slots: 4, starts: 1 } as const;
+    const { ask } = await openWorld({ server: async () => ready });
+
+    const answer = JSON.parse((await ask("/health")).text);
+
+    expect(answer.embedding_server).toMatchObject({
+      state: "ready",
+      pid: 7,
+      rss_bytes: 98_000_000,
+      slots: 4,
+    });
+    expect(answer.checks.provider.status).toBe("ok");
+  });
+
+  test("that does not start makes the provider's check say why", async () => {
+    const failed = { ...stopped, state: "failed", code: "embed.no-memory", says: "No room." } as const;
+    const { ask } = await openWorld({ server: async () => failed });
+
+    const { checks } = JSON.parse((await ask("/health")).text);
+
+    expect(checks.provider).toMatchObject({
+      status: "degraded",
+      says: expect.stringContaining("embed.no-memory"),
+    });
+  });
+});
+
 describe("/ready", () => {
   test("is green while the worker works", async () => {
     const { ask } = await openWorld();
@@ -55,6 +87,21 @@ describe("/ready", () => {
 });
 
 describe("/health", () => {
+  test("tells of a provider whose circuit is open, and how it is paced", async () => {
+    const { ask } = await openWorld({ worker: { pacing: awayProvider } });
+
+    const health = JSON.parse((await ask("/health")).text);
+
+    expect(health.status).toBe("degraded");
+    expect(health.checks.provider.says).toContain("embed.circuit-open");
+    expect(health.provider_pacing).toMatchObject({
+      breaker: "open",
+      in_flight: 2,
+      allowed: 3,
+      wait_seconds: 8,
+    });
+  });
+
   test("tells status, checks, worker, queue and what runs", async () => {
     const { ask } = await openWorld();
 
@@ -73,6 +120,7 @@ describe("/health", () => {
       },
       worker: { id: "host/1", condition: "working", jobs: 1, slots: 4, lease_age_seconds: 0.5 },
       queue: { queued: 5, processing: 1 },
+      activity: { queue_length: 3, queue_full: false, dropped: 2 },
       database: "embedded",
       version: "1.2.3",
       uptime_seconds: expect.any(Number),
@@ -193,17 +241,5 @@ describe("/health", () => {
     expect(JSON.parse(answer.text).error.code).toBe("unexpected");
     expect(answer.text).not.toContain("secret-host");
     expect(logged()).toContain("status page failed");
-  });
-});
-
-describe("/", () => {
-  test("the front page names what runs, escaped, and links the others", async () => {
-    const { ask } = await openWorld();
-
-    const answer = await ask("/");
-
-    expect(answer.headers["content-type"]).toBe("text/html; charset=utf-8");
-    expect(answer.text).toContain("&#60;all-MiniLM&#62;");
-    expect(answer.text).toContain('<a href="/health">');
   });
 });

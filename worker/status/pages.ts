@@ -1,16 +1,12 @@
 // What each path answers. A page takes the parts and gives status, type and body; it sees no socket.
-
+import type { ActivityLogFigures } from "../activity/activity-log.ts";
+import { type Answer, json, refusal } from "../document/http-answer.ts";
+import type { OwnServer } from "../embedders/embedder.ts";
+import type { PacingState } from "../embedders/pacing/pacer.ts";
 import type { WorkerState } from "../queue/worker-state.ts";
 import { checkHealth, checkLoop, operatorSays, type Recent } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ReadFigures } from "./queue-figures.ts";
-
-export type Answer = {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-  readonly headers?: Readonly<Record<string, string>>;
-};
 
 export type Page = {
   /** Open to whoever reaches the server: says nothing of documents, addresses or errors in detail. */
@@ -32,9 +28,13 @@ export type PageParts = {
   readonly metrics: Metrics;
   readonly recent: () => Recent;
   readonly memoryBytes: number;
+  readonly budgetUsd: number | null;
+  readonly activityLog: () => ActivityLogFigures;
+  readonly gateway?: { readonly figures: () => Readonly<Record<string, string | number>> };
   readonly describe: Describes;
   readonly version: string;
   readonly startedAt: number;
+  readonly server?: (() => Promise<OwnServer>) | undefined;
 };
 
 export function openPages(parts: PageParts): ReadonlyMap<string, Page> {
@@ -43,22 +43,7 @@ export function openPages(parts: PageParts): ReadonlyMap<string, Page> {
     ["/ready", { open: true, answer: () => ready(parts) }],
     ["/metrics", { open: true, answer: () => metrics(parts) }],
     ["/health", { open: false, answer: () => health(parts) }],
-    ["/", { open: false, answer: () => front(parts) }],
   ]);
-}
-
-export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
-  return { status, type: "application/json; charset=utf-8", body: `${JSON.stringify(value)}\n`, headers };
-}
-
-/** The body of every refusal: `{error: {code, message}}`. */
-export function refusal(
-  status: number,
-  code: string,
-  message: string,
-  headers: Readonly<Record<string, string>> = {},
-): Answer {
-  return json(status, { error: { code, message } }, headers);
 }
 
 // Asks nobody: a health path that queries the database turns an outage into a restart storm.
@@ -91,15 +76,17 @@ async function metrics(parts: PageParts): Promise<Answer> {
 }
 
 async function health(parts: PageParts): Promise<Answer> {
-  const queue = await parts.figures();
+  const [queue, server = null] = await Promise.all([parts.figures(), parts.server?.()]);
   const state = parts.state();
   const now = performance.now();
   const { status, checks } = checkHealth({
     state,
     queue,
     recent: parts.recent(),
+    server,
     rssBytes: process.memoryUsage.rss(),
     memoryBytes: parts.memoryBytes,
+    budgetUsd: parts.budgetUsd,
     now,
   });
   return json(status === "down" ? 503 : 200, {
@@ -114,7 +101,11 @@ async function health(parts: PageParts): Promise<Answer> {
       loop_age_seconds: inSeconds(state.loopAgeMs),
       lease_age_seconds: state.leaseAgeMs === null ? null : inSeconds(state.leaseAgeMs),
     },
+    ...(server !== null && { embedding_server: describeServer(server) }),
+    provider_pacing: state.pacing === undefined ? null : describePacing(state.pacing),
     queue: queue.figures,
+    activity: parts.activityLog(),
+    ...(parts.gateway !== undefined && { gateway: parts.gateway.figures() }),
     queue_age_seconds: queue.ageMs === null ? null : inSeconds(queue.ageMs),
     ...parts.describe,
     version: parts.version,
@@ -122,39 +113,18 @@ async function health(parts: PageParts): Promise<Answer> {
   });
 }
 
+export const describeServer = ({ rssBytes, ...server }: OwnServer) => ({ ...server, rss_bytes: rssBytes });
+export const describePacing = (pacing: PacingState) => ({
+  provider: pacing.provider,
+  in_flight: pacing.inFlight,
+  allowed: pacing.allowed,
+  limited_by: pacing.limited,
+  breaker: pacing.breaker,
+  wait_seconds: inSeconds(pacing.waitMs),
+  requests_per_minute: pacing.requestsPerMinute,
+  tokens_per_minute: pacing.tokensPerMinute,
+  share: pacing.share,
+  replicas: pacing.replicas,
+});
+
 const inSeconds = (ms: number) => Math.round(ms) / 1000;
-
-function front(parts: PageParts): Answer {
-  const { condition, jobs, slots } = parts.state();
-  const rows = Object.entries({
-    ...parts.describe,
-    version: parts.version,
-    condition,
-    jobs: `${jobs} of ${slots}`,
-  });
-  const links: Readonly<Record<string, string>> = {
-    "/health": "what is wrong, if anything, and the queue in figures",
-    "/metrics": "for Prometheus",
-    "/ready": "whether it takes jobs",
-    "/live": "whether its loop turns",
-  };
-  const body = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>RAG worker</title>
-<style>
-  body { font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 40rem; padding: 0 1rem; color-scheme: light dark }
-  dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 1rem } dd { margin: 0 }
-</style>
-<h1>RAG worker</h1>
-<dl>${rows.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`).join("")}</dl>
-<ul>${Object.entries(links)
-    .map(([path, says]) => `<li><a href="${path}">${path}</a>: ${says}</li>`)
-    .join("")}</ul>
-</html>
-`;
-  return { status: 200, type: "text/html; charset=utf-8", body };
-}
-
-const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);

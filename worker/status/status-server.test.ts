@@ -71,9 +71,10 @@ describe("whatever is sent", () => {
   test("every answer forbids caching, sniffing, framing and scripts", async () => {
     const { ask } = await openWorld();
 
-    for (const path of ["/live", "/", "/nothing"]) {
+    for (const path of ["/live", "/health", "/jobs", "/", "/nothing"]) {
       expect((await ask(path)).headers).toMatchObject({
-        "cache-control": "no-store",
+        // The page's own files are asked for again each time.
+        "cache-control": path === "/" ? "no-cache" : "no-store",
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
         "content-security-policy": expect.stringContaining("default-src 'none'"),

@@ -1,15 +1,28 @@
-// What a worker shows of itself over HTTP: GET /live, /ready, /health, /metrics and / .
-// Reads no body, waits for nobody longer than a second, and tells strangers no more than whether it works.
+// What a worker shows of itself over HTTP: GET /live, /ready, /health, /metrics, and the dashboard at / with what it
+// reads (/events, /jobs, /documents); with a token, POST /search, /embed, /jobs/actions and the ways in. The open pages
+// read no body and wait for nobody longer than a second; strangers learn only whether it works.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Activity } from "../activity/activity.ts";
+import type { ActivityLogFigures } from "../activity/activity-log.ts";
+import type { Answer, AnswerPost } from "../document/http-answer.ts";
+import type { OwnServer } from "../embedders/embedder.ts";
 import type { Log } from "../log/log.ts";
 import type { WorkerState } from "../queue/worker-state.ts";
-import { type Access, refuseReader } from "./access.ts";
+import type { Searchable } from "../search/find-passages.ts";
+import type { Access } from "./access.ts";
+import { type AlertOptions, watchAlerts } from "./alerts/watch-alerts.ts";
+import { answerRequest } from "./answer-request.ts";
 import { bind } from "./bind.ts";
+import { countConnections } from "./count-connections.ts";
+import { openEvents } from "./dashboard/events.ts";
+import { openOverview } from "./dashboard/overview.ts";
+import { openReads } from "./dashboard/reads.ts";
+import { tellThroughput } from "./dashboard/tell-throughput.ts";
 import { watchRecent } from "./health.ts";
 import { openMetrics } from "./metrics.ts";
-import { type Answer, type Describes, openPages, type Page, refusal } from "./pages.ts";
+import { type Describes, openPages } from "./pages.ts";
+import { openQuestions } from "./questions.ts";
 import { openQueueFigures } from "./queue-figures.ts";
 
 export type StatusServerOptions = {
@@ -22,10 +35,28 @@ export type StatusServerOptions = {
   readonly state: () => WorkerState;
   /** Asks rag_queue_stats. */
   readonly stats: () => Promise<unknown>;
+  readonly activityLog: () => ActivityLogFigures;
   readonly describe: Describes;
   readonly version: string;
   /** Above this no new job is claimed. */
   readonly memoryBytes: number;
+  /** Where the embedder starts a server by itself: how that stands. */
+  readonly server?: (() => Promise<OwnServer>) | undefined;
+  /** What POST /search and /embed ask (they are off without a token), and the database of all that is shown. */
+  readonly searchable: Searchable;
+  /** What else a POST may be sent to by whoever has the token, by path: the ways in. */
+  readonly posts?: ReadonlyMap<string, AnswerPost>;
+  /** Where users' WebSockets are served by this server too. */
+  readonly gateway?: {
+    readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+    readonly figures: () => Readonly<Record<string, string | number>>;
+  };
+  /** Has this replica look at the queue now, after an action. */
+  readonly wake: () => void;
+  /** Where alerts go, and when there is one; none without a place. */
+  readonly alerts?: Pick<AlertOptions, "channels" | "limits" | "publicUrl">;
+  /** For all replicas and a day; null: no cap. */
+  readonly budgetUsd: number | null;
 };
 
 export type StatusServer = {
@@ -35,20 +66,25 @@ export type StatusServer = {
 };
 
 const MOST_HEADER_BYTES = 8 * 1024;
-const MOST_CONNECTIONS = 200;
 const REQUEST_TIMEOUT_MS = 10_000;
+// A large upload over a slow line; who sends nothing for REQUEST_TIMEOUT_MS is cut all the same.
+const UPLOAD_TIMEOUT_MS = 30 * 60_000;
 const KEEP_ALIVE_MS = 5_000;
 // Answers under way may end; then every connection is cut.
 const CLOSE_MS = 700;
 
 /** Throws `config.invalid` when the port or address cannot be had. */
 export async function startStatusServer(options: StatusServerOptions): Promise<StatusServer> {
-  const { activity, state, log } = options;
+  const { activity, log } = options;
   const figures = openQueueFigures(options.stats);
-  const metrics = openMetrics({ activity, state, figures, version: options.version });
+  const metrics = openMetrics({ ...options, figures });
   const { recent, stop } = watchRecent(activity);
-  const pages = openPages({ ...options, figures, metrics, recent, startedAt: performance.now() });
+  const parts = { ...options, figures, metrics, recent, startedAt: performance.now() };
+  const { call } = options.searchable.database;
+  const canAct = options.token !== null;
+  const events = openEvents(openOverview({ ...parts, call, canAct }), securityHeaders);
   const server = openServer();
+  const { isCrowded } = countConnections(server, options.gateway !== undefined);
   const stopListening = () => {
     metrics.stop();
     stop();
@@ -57,10 +93,27 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
     stopListening();
     throw thrown;
   });
+  const throughput = tellThroughput({ activity, call, workerId: () => options.state().workerId });
+  const alerts = options.alerts && watchAlerts({ ...options.alerts, call, log, state: options.state });
+  if (options.gateway !== undefined) server.on("upgrade", options.gateway.upgrade);
   const access: Access = { token: options.token, loopback: binding.loopback };
+  const served = {
+    pages: openPages(parts),
+    posts: canAct
+      ? new Map([
+          ...openQuestions({ ...options.searchable, wake: options.wake }, log),
+          ...(options.posts ?? []),
+        ])
+      : new Map<string, AnswerPost>(),
+    events,
+    read: openReads(call),
+    access,
+    log,
+    isCrowded,
+  };
   server.on("request", (request, response) => {
-    answerTo(request, pages, access, log)
-      .then((answer) => send(request, response, answer))
+    answerRequest(request, response, served)
+      .then((answer) => answer !== null && send(request, response, answer))
       .catch(() => response.destroy());
   });
   // What goes wrong after the start (no file descriptor left) must not end the worker.
@@ -75,7 +128,8 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
     url: binding.url,
     close() {
       stopListening();
-      closed ??= closeServer(server);
+      events.close();
+      closed ??= Promise.all([closeServer(server), throughput.stop(), alerts?.stop()]).then(() => {});
       return closed;
     },
   };
@@ -84,54 +138,37 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
 function openServer(): Server {
   const server = createServer({
     maxHeaderSize: MOST_HEADER_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: UPLOAD_TIMEOUT_MS,
     headersTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 1_000,
   });
-  server.maxConnections = MOST_CONNECTIONS;
   // Somebody who does not read the answer either.
   server.timeout = REQUEST_TIMEOUT_MS;
   server.on("clientError", refuseBadRequest);
   return server;
 }
 
-/** The answer to a request. Never throws: a page that fails is an answer too. */
-async function answerTo(
-  request: IncomingMessage,
-  pages: ReadonlyMap<string, Page>,
-  access: Access,
-  log: Log,
-): Promise<Answer> {
-  const page = pages.get((request.url ?? "").split("?", 1)[0] ?? "");
-  if (page === undefined) return refusal(404, "http.not-found", `There is: ${[...pages.keys()].join(", ")}.`);
-  if (request.method !== "GET" && request.method !== "HEAD")
-    return refusal(405, "http.method-not-allowed", "Only GET and HEAD.", { allow: "GET, HEAD" });
-  const refused = page.open ? null : refuseReader(request, access);
-  if (refused !== null) return refusal(401, "http.unauthorised", refused, { "www-authenticate": "Bearer" });
-  try {
-    return await page.answer();
-  } catch (err) {
-    log.error({ err, path: request.url?.split("?", 1)[0] ?? "" }, "status page failed");
-    return refusal(500, "unexpected", "This page could not be made; the reason is in the log.");
-  }
-}
+const securityHeaders = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cross-origin-opener-policy": "same-origin",
+  "content-security-policy":
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+} as const;
 
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
   const hasBody =
     request.headers["transfer-encoding"] !== undefined || (request.headers["content-length"] ?? "0") !== "0";
-  // A body is never read: the connection ends with the answer instead.
-  if (hasBody) response.shouldKeepAlive = false;
+  // A body that nobody read to its end: the connection ends with the answer instead.
+  if (hasBody && !request.complete) response.shouldKeepAlive = false;
   response.writeHead(answer.status, {
     "content-type": answer.type,
     "content-length": Buffer.byteLength(answer.body),
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "content-security-policy":
-      "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ...securityHeaders,
     ...answer.headers,
   });
   response.end(request.method === "HEAD" ? undefined : answer.body);

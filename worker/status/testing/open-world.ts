@@ -8,7 +8,7 @@ import { openActivity } from "../../activity/activity.ts";
 import { openLog } from "../../log/log.ts";
 import type { WorkerState } from "../../queue/worker-state.ts";
 import { type StatusServerOptions, startStatusServer } from "../status-server.ts";
-import { someFigures, someState } from "./some-figures.ts";
+import { someActivity, someFigures, someState } from "./some-figures.ts";
 
 const opened: { close(): Promise<unknown> }[] = [];
 
@@ -46,6 +46,13 @@ export async function openWorld({ worker, ...options }: Options = {}) {
     describe: { database: "embedded", transport: "embedded", provider: "embedded", model: "<all-MiniLM>" },
     version: "1.2.3",
     memoryBytes: 1e12,
+    searchable: {
+      database: { call: () => Promise.reject(new Error("nobody searches here")) },
+      embedder: () => Promise.reject(new Error("nobody embeds here")),
+    },
+    wake: () => {},
+    budgetUsd: null,
+    activityLog: () => someActivity,
     ...others,
   });
   opened.push(server);
