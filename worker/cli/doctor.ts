@@ -2,11 +2,12 @@
 // One check's failure is its finding; the others still run.
 import { openParts } from "../assemble.ts";
 import { type CommandContext, type DefineCommand, exitCodes } from "./command.ts";
+import { checkAnalyst } from "./doctor/check-analyst.ts";
 import { checkDatabase, type Described, explainTransport } from "./doctor/check-database.ts";
 import { checkMachine } from "./doctor/check-machine.ts";
 import { checkProvider, checkStorage } from "./doctor/check-provider.ts";
 import { attempt, type Colour, type Finding } from "./doctor/finding.ts";
-import { environmentOfRun } from "./environment.ts";
+import { environmentOfRun, redactorOfRun } from "./environment.ts";
 import { configOf, quietLog } from "./open.ts";
 import type { Style, Terminal } from "./terminal.ts";
 
@@ -17,8 +18,10 @@ export const defineDoctor: DefineCommand = (command, context) => {
 async function doctor(json: boolean, context: CommandContext): Promise<void> {
   const { terminal } = context;
   const counts: Record<Colour, number> = { green: 0, yellow: 0, red: 0 };
+  const redact = redactorOfRun();
   // Told as they come: a check that waits for a dead server should not hide the others.
-  for await (const finding of examine(context)) {
+  for await (const found of examine(context)) {
+    const finding = { ...found, says: redact(found.says), advice: found.advice && redact(found.advice) };
     counts[finding.status] += 1;
     if (json) terminal.record(finding);
     else printFinding(finding, terminal);
@@ -42,6 +45,7 @@ async function* examine(context: CommandContext): AsyncIterable<Finding> {
       stored = described;
     });
     yield* await checkProvider(parts, stored);
+    yield* await checkAnalyst(parts);
     yield* await checkStorage(parts);
   } finally {
     await parts.close();

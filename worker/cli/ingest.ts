@@ -24,6 +24,8 @@ type Options = {
   readonly tags?: readonly string[];
   readonly collection?: string;
   readonly title?: string;
+  readonly again?: boolean;
+  readonly deleteMissing?: boolean;
   readonly priority: number;
 };
 
@@ -35,11 +37,14 @@ export const defineIngest: DefineCommand = (command, context) => {
     .option("--collection <name>", "the collection they belong to")
     .option("--tags <a,b>", "tags for all of them", commaList)
     .option("--title <text>", "title of the document, when it is one")
+    .option("--again", "enqueue every file, also those that are as they were")
+    .option("--delete-missing", "delete the documents of files that are gone from the folders")
     .option("--priority <0-9>", "the higher goes first", wholeNumber(0, 9), 0)
     .addHelpText(
       "after",
       "\nFiles below RAG_DOCUMENT_ROOT are taken by reference; others travel with their bytes." +
-        "\nA file ingested again is compared by content: what did not change is not embedded again." +
+        "\nA file ingested again is compared by size and time, then by content: what did not change costs nothing." +
+        "\nA file under another name keeps its document; what becomes of files that are gone: RAG_ON_MISSING_FILE." +
         "\nOn the embedded database --wait does the work in this process, unless a worker runs already.",
     )
     .action((paths: readonly string[], options: Options) => ingest(paths, options, context));
@@ -52,12 +57,15 @@ async function ingest(paths: readonly string[], options: Options, context: Comma
     paths,
     folder: process.cwd(),
     wait: options.wait === true,
+    again: options.again === true,
+    deleteMissing: options.deleteMissing === true,
     labels: {
       tenant: options.tenant ?? null,
       collection: options.collection ?? null,
       tags: options.tags ?? null,
       title: options.title ?? null,
       priority: options.priority,
+      traceparent: config.traceparent,
     },
   };
   if (options.title !== undefined && paths.length > 1)
@@ -94,20 +102,27 @@ export function printSummary(
   const { say } = terminal;
   const documents = counted(summary.documents, "document");
   if (!request.wait) {
-    say(`${documents} in the queue. A worker takes them: npm run worker:rag, or add --wait.`);
+    if (summary.documents === 0 && summary.unchanged + summary.moved > 0) say("Nothing had changed.");
+    else say(`${documents} in the queue. A worker takes them: npm run worker:rag, or add --wait.`);
   } else {
     const parts = [
       `${counted(summary.chunks, "chunk")}: ${count(summary.embedded)} embedded, ${count(summary.reused)} reused`,
+      summary.rejected > 0 ? `${count(summary.rejected)} left out (rag job says why)` : null,
       summary.unchanged > 0 ? `${counted(summary.unchanged, "document")} unchanged` : null,
     ].filter((part) => part !== null);
     say(`${documents} in ${summary.seconds.toFixed(1)} s  ${parts.join(", ")}`);
-    if (summary.documents > 0 && summary.embedded === 0)
+    if (summary.documents > 0 && summary.embedded === 0 && summary.queued === 0)
       say("Nothing had changed: nothing was embedded again.");
     if (summary.queued > 0)
       say(
         `${counted(summary.queued, "document")} still in the queue${isEmbedded(config) ? ` (${resolve(config.embeddedDir)} keeps them)` : ""}: rag worker goes on.`,
       );
   }
+  if (summary.moved > 0) say(`${counted(summary.moved, "file")} found under another name.`);
+  if (summary.gone > 0)
+    say(
+      `${counted(summary.gone, "file")} gone: ${summary.deleted > 0 ? `${counted(summary.deleted, "document")} deleted` : "the documents are kept (--delete-missing deletes them)"}.`,
+    );
   const skipped = Object.entries(summary.skipped);
   if (skipped.length > 0)
     say(`Left out as no documents: ${skipped.map(([why, many]) => `${why} ${count(many)}`).join(", ")}`);

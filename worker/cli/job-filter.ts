@@ -16,7 +16,7 @@ export type FilterOptions = {
   readonly olderThan?: number;
 };
 
-export const jobKinds = ["document", "relationships", "sync"] as const;
+export const jobKinds = ["document", "reembed", "relationships", "sync"] as const;
 
 /** For the sentence that asks for one of them. */
 export const filterWords =

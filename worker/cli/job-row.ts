@@ -24,6 +24,7 @@ const jobRow = z.looseObject({
   total_chunks: z.number().nullable(),
   processed_chunks: z.number(),
   reused_chunks: z.number(),
+  rejected_chunks: z.number(),
   total_segments: z.number().nullable(),
   processed_segments: z.number(),
   error_code: z.string().nullable(),

@@ -22,8 +22,23 @@ const described = z.looseObject({
   total_chunks: z.number().nullable(),
   processed_chunks: z.number(),
   reused_chunks: z.number(),
+  rejected_chunks: z.number(),
+  rejected: z
+    .array(
+      z.object({
+        chunk_index: z.number(),
+        code: z.string(),
+        detail: z.string(),
+        page_number: z.number().nullable(),
+        section: z.string().nullable(),
+      }),
+    )
+    .nullable(),
   tokens: z.coerce.number(),
   cost_usd: z.coerce.number(),
+  analysis: z
+    .object({ groups: z.number(), failed: z.record(z.string(), z.number()), waiting: z.number() })
+    .nullable(),
   error_code: z.string().nullable(),
   error_detail: z.string().nullable(),
   errors: z.array(
@@ -63,7 +78,13 @@ async function job(typed: string, json: boolean, context: CommandContext): Promi
   const { terminal } = context;
   const answer = await withParts(context, async ({ database }) => {
     const { ids } = await resolveJobIds(database.call, [typed]);
-    return ids[0] === undefined ? null : await database.call("rag_describe_job", { p_job_id: ids[0] });
+    if (ids[0] === undefined) return null;
+    const given = { p_job_id: ids[0] };
+    const [found, analysis] = await Promise.all([
+      database.call("rag_describe_job", given),
+      database.call("rag_describe_analysis", given),
+    ]);
+    return found === null ? null : { ...(found as object), analysis };
   });
   if (answer === null) {
     const says = `No job has the id ${clip(typed, 40)}. rag jobs lists them.`;
@@ -89,8 +110,9 @@ function printJob(job: Described, terminal: Terminal): void {
     ["Tenant", `${job.tenant_id}, priority ${job.priority}`],
     [
       "Progress",
-      `${ofTotal(job.processed_segments, job.total_segments)} segments, ${ofTotal(job.processed_chunks, job.total_chunks)} chunks (${count(job.reused_chunks)} reused)`,
+      `${ofTotal(job.processed_segments, job.total_segments)} segments, ${ofTotal(job.processed_chunks, job.total_chunks)} chunks (${count(job.reused_chunks)} reused${job.rejected_chunks > 0 ? `, ${count(job.rejected_chunks)} refused by the provider` : ""})`,
     ],
+    ...analysisOf(job),
     ["Cost", `${count(job.tokens)} tokens${job.cost_usd > 0 ? `, ${costInWords(job.cost_usd)}` : ""}`],
     [
       "Attempts",
@@ -100,11 +122,31 @@ function printJob(job: Described, terminal: Terminal): void {
     job.error_code === null ? null : ["Error", `${job.error_code}: ${clip(job.error_detail ?? "", 400)}`],
   ].filter((row) => row !== null);
   for (const line of table(rows)) terminal.say(line);
+  printRejected(job, terminal);
   if (job.errors.length > 0) terminal.say("\nWhat went wrong so far, the newest last:");
   for (const error of job.errors)
     terminal.say(
       `  ${error.at.toISOString()}  try ${error.attempt ?? "?"}  ${error.code}: ${clip(error.detail ?? "", 200)}${error.worker_id === null ? "" : `  (${clip(error.worker_id, 60)})`}`,
     );
+}
+
+function analysisOf({ analysis }: Described): string[][] {
+  if (analysis === null) return [];
+  const failed = Object.entries(analysis.failed).map(([code, groups]) => `, ${count(groups)} ${code}`);
+  const waiting = analysis.waiting === 0 ? "" : `, ${count(analysis.waiting)} questions in a batch`;
+  return [["Analysis", `${count(analysis.groups)} groups of segments${failed.join("")}${waiting}`]];
+}
+
+function printRejected({ rejected, rejected_chunks }: Described, terminal: Terminal): void {
+  if (rejected === null || rejected.length === 0) return;
+  terminal.say("\nChunks that the embedding provider refused, and that have no vector:");
+  for (const chunk of rejected) {
+    const page = chunk.page_number === null ? "" : `, page ${chunk.page_number}`;
+    const section = chunk.section === null ? "" : `, ${clip(chunk.section, 60)}`;
+    terminal.say(`  chunk ${chunk.chunk_index}${page}${section}: ${clip(chunk.detail, 300)}`);
+  }
+  const more = rejected_chunks - rejected.length;
+  if (more > 0) terminal.say(`  … and ${count(more)} more`);
 }
 
 function documentOf({ document, kind }: Described): string {

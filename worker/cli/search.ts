@@ -1,5 +1,13 @@
 // rag search "QUERY": the passages that answer, by words, by meaning, or by both.
 import { Option } from "commander";
+import { findNeighbours, MOST_NEIGHBOURS, type Surroundings } from "../search/find-neighbours.ts";
+import {
+  DEFAULT_WEIGHT,
+  findPassages,
+  type Passage,
+  type SearchMode,
+  searchModes,
+} from "../search/find-passages.ts";
 import {
   type CommandContext,
   commaList,
@@ -9,7 +17,7 @@ import {
   wholeNumber,
 } from "./command.ts";
 import { withParts } from "./open.ts";
-import { findPassages, type Passage, type SearchMode } from "./search/find-passages.ts";
+import { explainHit, explainSearch } from "./search/explain.ts";
 import { snippetOf } from "./search/snippet.ts";
 import { clip, type Terminal, widthOf } from "./terminal.ts";
 import { usage } from "./usage.ts";
@@ -23,6 +31,8 @@ type Options = {
   readonly tags?: readonly string[];
   readonly mode: SearchMode;
   readonly weight: number;
+  readonly neighbours?: number;
+  readonly explain?: boolean;
 };
 
 export const defineSearch: DefineCommand = (command, context) => {
@@ -34,25 +44,53 @@ export const defineSearch: DefineCommand = (command, context) => {
     .option("--tags <a,b>", "only documents with all of these tags", commaList)
     .addOption(
       new Option("--mode <mode>", "vector: by meaning; text: by words; hybrid: both")
-        .choices(["vector", "text", "hybrid"])
+        .choices(searchModes)
         .default("hybrid"),
     )
-    .option("--weight <share>", "share of meaning in hybrid, 0 to 1", numberWithin(0, 1), 0.5)
+    .option("--weight <share>", "share of meaning in hybrid, 0 to 1", numberWithin(0, 1), DEFAULT_WEIGHT)
+    .option("--neighbours <n>", "chunks before and after each passage", wholeNumber(1, MOST_NEIGHBOURS))
+    .option("--explain", "where each passage comes from, and how long it took")
     .action((query: string, options: Options) => search(query, options, context));
 };
 
 async function search(query: string, options: Options, context: CommandContext): Promise<void> {
   if (query.trim() === "") throw usage("The query is empty.");
   const { terminal } = context;
-  const passages = await withParts(context, async (parts) => {
-    const found = await findPassages(parts, { ...options, query }, AbortSignal.timeout(SEARCH_LIMIT_MS));
-    if (found.length === 0) await explainNothing(parts, options, terminal);
-    return found;
+  await withParts(context, async (parts) => {
+    const signal = AbortSignal.timeout(SEARCH_LIMIT_MS);
+    const { limit, mode, weight } = options;
+    const { tenant, collection, tags } = options;
+    const filter = { tenant_id: tenant, collection, tags };
+    const found = await findPassages(parts, { query, limit, mode, weight, filter }, signal);
+    if (found.passages.length === 0) await explainNothing(parts, options, terminal);
+    const around =
+      options.neighbours === undefined
+        ? []
+        : await findNeighbours(parts.database.call, found.passages, options.neighbours, signal);
+    for (const [place, passage] of found.passages.entries())
+      if (options.json) terminal.record({ ...passage, ...around[place] });
+      else printHit(passage, around[place], place + 1, query, options, terminal);
+    if (options.explain) terminal.note(await explainSearch(parts.database.call, mode, found, signal));
   });
-  for (const [place, passage] of passages.entries())
-    if (options.json) terminal.record(passage);
-    else printPassage(passage, place + 1, query, terminal);
   context.end(exitCodes.done);
+}
+
+function printHit(
+  passage: Passage,
+  around: Surroundings | undefined,
+  place: number,
+  query: string,
+  options: Options,
+  terminal: Terminal,
+): void {
+  const beside = (contents: readonly string[] = []) => {
+    for (const content of contents)
+      terminal.say(terminal.style("dim", `   | ${clip(content, widthOf(terminal.stdout) - 5)}`));
+  };
+  beside(around?.before);
+  printPassage(passage, place, query, terminal);
+  beside(around?.after);
+  if (options.explain) terminal.say(`   ${terminal.style("dim", explainHit(passage, options.mode))}\n`);
 }
 
 // The embedded model's first query has to wait for its weights.

@@ -8,6 +8,7 @@ import { withParts } from "./open.ts";
 import { pauseInWords } from "./pause.ts";
 import { queueStats } from "./queue-stats.ts";
 import { clip, table } from "./terminal.ts";
+import { vectorsInWords } from "./vectors-in-words.ts";
 import { ago, count, counted } from "./words.ts";
 
 export const defineStatus: DefineCommand = (command, context) => {
@@ -16,15 +17,16 @@ export const defineStatus: DefineCommand = (command, context) => {
 
 async function status(json: boolean, context: CommandContext): Promise<void> {
   const { terminal } = context;
-  await withParts(context, async ({ database }) => {
+  await withParts(context, async ({ database, config }) => {
     const stats = await queueStats(database.call);
     if (json) terminal.record({ database: database.transport, ...stats });
-    else for (const line of table(rowsOf(stats, database.describes))) terminal.say(line);
+    else
+      for (const line of table(rowsOf(stats, database.describes, config.dailyBudgetUsd))) terminal.say(line);
   });
   context.end(exitCodes.done);
 }
 
-function rowsOf(stats: QueueFigures, database: string): string[][] {
+function rowsOf(stats: QueueFigures, database: string, budgetUsd: number | null): string[][] {
   return [
     ["Database", database],
     ["Queue", queueInWords(stats)],
@@ -35,6 +37,7 @@ function rowsOf(stats: QueueFigures, database: string): string[][] {
       `tenant ${clip(one.tenant_id, 60)}: ${one.jobs} of ${one.max_jobs} jobs at work`,
     ]),
     ...recentOf(stats),
+    ...todayOf(stats, budgetUsd),
     [
       "Workers",
       stats.workers.length === 0 ? "none is running: npm run worker:rag" : count(stats.workers.length),
@@ -47,6 +50,7 @@ function rowsOf(stats: QueueFigures, database: string): string[][] {
       "Model",
       stats.model === null ? "none yet" : `${stats.model.model}, ${stats.model.dimensions} dimensions`,
     ],
+    ["Vectors", vectorsInWords(stats)],
     ["Vacuum", clip(judgeHorizon(stats).says, 400)],
   ];
 }
@@ -94,6 +98,12 @@ function recentOf(stats: QueueFigures): string[][] {
       `${counted(day.chunks, "chunk")}, ${count(day.reused_chunks)} reused, ${counted(day.tokens, "token")}${paid === null ? "" : `, ${paid}`}`,
     ],
   ];
+}
+
+function todayOf({ today }: QueueFigures, budgetUsd: number | null): string[][] {
+  if (budgetUsd === null) return [];
+  const spent = today.cost_usd >= budgetUsd ? ": paid work waits for the next day (UTC)" : "";
+  return [["Budget", `$${today.cost_usd.toFixed(2)} of $${budgetUsd.toFixed(2)} today${spent}`]];
 }
 
 const DAY_SECONDS = 86_400;

@@ -1,7 +1,7 @@
 // Where a command prints. Answers go to stdout and everything else to stderr, so that `rag … --json | jq`
 // never meets a progress bar or a log line.
 import { stripVTControlCharacters, styleText } from "node:util";
-import { printable } from "../log/terminal-stream.ts";
+import { printable } from "../log/printable.ts";
 
 /** What we need of process.stdout and process.stderr; tests hand in their own. */
 export type Stream = {

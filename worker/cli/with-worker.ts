@@ -1,9 +1,15 @@
 // A worker in this process together with its status server, both ended whatever happens.
-import { memoryBytes, type Parts } from "../assemble.ts";
+import type { Parts } from "../assemble.ts";
+import { copyLimits, memoryBytes } from "../derived-options.ts";
+import { openHttpWays } from "../ingress/http-ways.ts";
 import type { RunningWorker, WorkerOptions, WorkerState } from "../queue/worker-state.ts";
+import type { Gateway } from "../realtime/gateway.ts";
+import { openConfiguredGateway } from "../realtime/open-gateway.ts";
+import { openChannels } from "../status/alerts/channels.ts";
 import { type StatusServer, startStatusServer } from "../status/status-server.ts";
 import { orAborted } from "../timing/durations.ts";
 import { versionOf } from "./version.ts";
+import { hintsOf } from "./wake-workers.ts";
 
 /**
  * The status server comes first: a port that is taken is known before a job is claimed, and /live answers while
@@ -17,13 +23,24 @@ export async function withWorker<Result>(
   let running: RunningWorker | null = null;
   // The status server names the model. A provider that hangs must not keep us from stopping.
   if (options.signal !== undefined) await orAborted(parts.embedder(), options.signal);
-  const status = await openStatus(parts, () => running?.state() ?? starting(parts));
+  const { config, activity } = parts;
+  const gateway = config.gateway ? openConfiguredGateway(config, activity, parts.realtime()) : null;
+  const hints = await hintsOf(parts);
+  const wake = (jobId: string | null) => {
+    running?.wake();
+    if (jobId !== null) hints.send({ jobId, documentId: null });
+  };
+  const state = () => running?.state() ?? starting(parts);
+  const status = await openStatus(parts, { state, gateway, wake }).catch(async (thrown: unknown) => {
+    await gateway?.close();
+    throw thrown;
+  });
   try {
     running = await parts.startWorker(options);
     return await work(running, status);
   } finally {
     await running?.stop("end");
-    await status.close();
+    await Promise.all([status.close(), gateway?.close(), hints.close()]);
   }
 }
 
@@ -38,7 +55,14 @@ const starting = ({ config }: Parts): WorkerState => ({
   leaseAgeMs: null,
 });
 
-async function openStatus(parts: Parts, state: () => WorkerState): Promise<StatusServer> {
+type Joined = {
+  readonly state: () => WorkerState;
+  readonly gateway: Gateway | null;
+  /** null: whatever an action has made ready. */
+  readonly wake: (jobId: string | null) => void;
+};
+
+async function openStatus(parts: Parts, { state, gateway, wake }: Joined): Promise<StatusServer> {
   const { config, activity, log, database } = parts;
   const embedder = await parts.embedder();
   return await startStatusServer({
@@ -49,6 +73,7 @@ async function openStatus(parts: Parts, state: () => WorkerState): Promise<Statu
     log,
     state,
     stats: () => database.call("rag_queue_stats", {}),
+    activityLog: () => parts.activityLog().figures(),
     describe: {
       database: database.describes,
       transport: database.transport,
@@ -56,6 +81,28 @@ async function openStatus(parts: Parts, state: () => WorkerState): Promise<Statu
       model: embedder.model,
     },
     version: versionOf(),
+    server: embedder.server,
     memoryBytes: memoryBytes(config),
+    searchable: parts,
+    posts: openHttpWays({
+      call: database.call,
+      log,
+      copies: copyLimits(config),
+      originals: config,
+      prepare: parts.sources,
+      wake,
+    }),
+    ...(gateway !== null && { gateway: { upgrade: gateway.upgrade, figures: gateway.figures } }),
+    wake: () => wake(null),
+    alerts: {
+      channels: openChannels(config),
+      publicUrl: config.publicUrl,
+      limits: {
+        jobSeconds: config.alertJobSeconds,
+        queueSeconds: config.alertQueueSeconds,
+        budgetUsd: config.dailyBudgetUsd,
+      },
+    },
+    budgetUsd: config.dailyBudgetUsd,
   });
 }

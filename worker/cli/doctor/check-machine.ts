@@ -1,13 +1,13 @@
 // What this machine and its settings are: checks that ask no server.
 import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
+import { access, readFile, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import { resolve } from "node:path";
-import { memoryBytes } from "../../assemble.ts";
 import type { Config, Environment } from "../../config/config.ts";
 import { type Settings, settings } from "../../config/settings.ts";
 import { unknownSettings } from "../../config/unknown-settings.ts";
+import { memoryBytes } from "../../derived-options.ts";
 import { withoutCredentials } from "../../log/redact.ts";
 import { count } from "../words.ts";
 import { type Finding, green, red, yellow } from "./finding.ts";
@@ -20,6 +20,7 @@ export async function checkMachine(config: Config, environment: Environment): Pr
   return [
     green("node", `${process.version} on ${process.platform}`),
     checkMemory(config),
+    ...checkCoreDumps(await readFile("/proc/self/limits", "utf8").catch(() => "")),
     ...checkSettings(config, environment),
     await checkDocumentRoot(config),
     await checkPort(config),
@@ -36,6 +37,20 @@ function checkMemory(config: Config): Finding {
     says,
     `Below ${COMFORTABLE_MB} MB large PDFs may not fit. Give the container more, or set RAG_JOB_CONCURRENCY=1.`,
   );
+}
+
+/** `limits`: the kernel's table of this process; empty where there is none. */
+export function checkCoreDumps(limits: string): Finding[] {
+  const allowed = /^Max core file size\s+(\S+)/m.exec(limits)?.[1];
+  if (allowed === undefined) return [];
+  if (allowed === "0") return [green("core dumps", "off")];
+  return [
+    yellow(
+      "core dumps",
+      "a crash may leave the process's memory on disk, with keys and documents in it",
+      "Start the worker with a limit of 0: ulimit -c 0, docker run --ulimit core=0, LimitCORE=0.",
+    ),
+  ];
 }
 
 /** Every setting that is set; a secret shows only that it is there and how long it is. */

@@ -1,6 +1,6 @@
 // Whether texts become vectors, and whether they fit what is stored.
 import type { Parts } from "../../assemble.ts";
-import type { Embedder } from "../../embedders/embedder.ts";
+import { type Embedder, identityOf } from "../../embedders/embedder.ts";
 import { storageClient } from "../../sources/storage-client.ts";
 import { storageFailure } from "../../sources/storage-failure.ts";
 import type { Described } from "./check-database.ts";
@@ -23,25 +23,36 @@ export async function checkProvider(parts: Parts, stored: Described | null): Pro
         `${embedder.provider}: ${embedder.model} gave ${vectors[0]?.length ?? 0} dimensions in ${ms} ms, reads ` +
           `${embedder.limits.maxTokensPerInput} tokens at most${price === null ? "" : `, $ ${price} per million`}`,
       ),
+      ...(await describeServer(embedder)),
       ...(stored === null ? [] : [checkModel(embedder, stored)]),
       ...checkBudget(parts, embedder),
     ];
   });
 }
 
+/** The llama-server that the canary has started; it ends with this command. */
+async function describeServer(embedder: Embedder): Promise<Finding[]> {
+  const server = await embedder.server?.();
+  if (server === undefined) return [];
+  const memory = server.rssBytes === null ? "" : `, ${Math.round(server.rssBytes / 1_048_576)} MB`;
+  return [
+    green("llama-server", `${server.state}: pid ${server.pid}${memory}, ${server.slots} texts at once`),
+  ];
+}
+
 function checkModel(embedder: Embedder, stored: Described): Finding {
   const live = stored.models.find(({ state }) => state === "live");
   if (live === undefined) return green("model", "none stored yet: the first document decides");
-  if (live.model === embedder.model && live.dimensions === embedder.dimensions)
-    return green(
-      "model",
-      `the stored vectors are of ${live.model}, ${live.dimensions} dimensions, as configured`,
-    );
+  const [kept, own] = [identityOf(live), identityOf(embedder)];
+  if (kept === own) return green("model", `the stored vectors are of ${own}, as configured`);
+  if (stored.models.some((model) => model.state === "next" && identityOf(model) === own))
+    return green("model", `the stored vectors are of ${kept}; a switch to ${own} is under way: rag model`);
   return red(
     "model",
-    `stored are vectors of ${live.model} (${live.dimensions}), configured is ${embedder.model} (${embedder.dimensions})`,
+    `stored are vectors of ${kept}, configured is ${own}`,
     "Vectors of two models cannot be compared. Set RAG_EMBEDDING_PROVIDER, RAG_EMBEDDING_MODEL and " +
-      "RAG_EMBEDDING_DIMENSIONS to what is stored. Is a key missing that was set when it was stored?",
+      "RAG_EMBEDDING_DIMENSIONS to what is stored, or change the model: rag model switch. Is a key missing that was " +
+      "set when it was stored?",
   );
 }
 

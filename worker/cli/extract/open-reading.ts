@@ -1,9 +1,9 @@
 // The worker's own reader and cutter, opened without a database and, where the model is the embedded one,
-// without its weights: cutting needs only its tokenizer, unless it compares what pieces mean.
+// without its weights: cutting needs only its tokenizer, unless it compares what snippets mean.
 import { resolve } from "node:path";
-import { chunkLimits, extraction } from "../../assemble.ts";
 import { openChunker } from "../../chunkers/open-chunker.ts";
 import type { Config } from "../../config/config.ts";
+import { chunkLimits, extraction } from "../../derived-options.ts";
 import type { Tokenizer } from "../../document/tokenizer.ts";
 import { openBatcher } from "../../embedders/batch.ts";
 import { MINILM_POSITIONS } from "../../embedders/minilm-model.ts";

@@ -3,19 +3,19 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import type { CutChunks, EmbedPieces } from "../../chunkers/chunker.ts";
+import type { CutChunks, EmbedSnippets } from "../../chunkers/chunker.ts";
 import type { Chunk } from "../../document/chunk.ts";
 import type { Original } from "../../document/document.ts";
 import type { Segment } from "../../document/segment.ts";
 import type { Extraction, ExtractSegments } from "../../extractors/extractor.ts";
 import { Failure } from "../../failure/failure.ts";
-import { pathFailure } from "../ingest/find-files.ts";
+import { pathFailure } from "../../ingress/files/find-files.ts";
 
 export type Reading = {
   readonly extract: ExtractSegments;
   readonly cut: CutChunks;
-  /** For a strategy that compares what pieces mean. */
-  embed(texts: readonly string[], signal: AbortSignal): ReturnType<EmbedPieces>;
+  /** For a strategy that compares what snippets mean. */
+  embed(texts: readonly string[], signal: AbortSignal): ReturnType<EmbedSnippets>;
   readonly maxBytes: number;
 };
 

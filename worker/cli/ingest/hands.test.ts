@@ -43,6 +43,7 @@ function world(transport: Transport, ...looks: string[][]) {
       transport,
       describes: "a database",
       call: async () => stats((looks.length > 1 ? looks.shift() : looks[0]) ?? []),
+      stageChunks: async () => ({ state: "lease_lost" }),
       close: async () => {},
     },
     startWorker: async () => {

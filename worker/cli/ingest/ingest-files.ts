@@ -2,13 +2,15 @@
 // alone; the run ends only when the database is lost, nobody can work, or the operator stops it.
 import type { Parts } from "../../assemble.ts";
 import { describeFailure } from "../../failure/describe.ts";
-import type { Failure } from "../../failure/failure.ts";
+import { Failure } from "../../failure/failure.ts";
+import { failureFromUnknown } from "../../failure/from-unknown.ts";
+import type { EnqueuedFile, Labels } from "../../ingress/files/enqueue-file.ts";
+import { lookThrough } from "../../ingress/files/look-through.ts";
+import { looksAt } from "../../ingress/files/looks-at.ts";
 import type { RunningWorker } from "../../queue/worker-state.ts";
 import type { HintSender } from "../../wake-buses/hint-sender.ts";
 import { hasEnded, type JobRow } from "../job-row.ts";
 import { hintsOf } from "../wake-workers.ts";
-import { type EnqueuedFile, enqueueFile, type Labels } from "./enqueue-file.ts";
-import { findFiles, pathFailure } from "./find-files.ts";
 import { followJobs } from "./follow-jobs.ts";
 import { openHands } from "./hands.ts";
 
@@ -19,6 +21,10 @@ export type IngestRequest = {
   readonly labels: Labels;
   /** Stay until all jobs have ended. */
   readonly wait: boolean;
+  /** Enqueue every file, also those that are as they were. */
+  readonly again: boolean;
+  /** Delete the documents of files that are gone from the folders, whatever the setting says. */
+  readonly deleteMissing: boolean;
   /** A worker of the caller's that does the work; the caller stops it. */
   readonly worker?: RunningWorker;
 };
@@ -31,8 +37,15 @@ export type IngestSummary = {
   readonly chunks: number;
   readonly embedded: number;
   readonly reused: number;
-  /** Documents of which every chunk was there already. */
+  /** Chunks left out, for the provider refused them; rag job says which. */
+  readonly rejected: number;
+  /** Documents of which every chunk was there already, and files that were not even opened. */
   readonly unchanged: number;
+  /** Files that were found under a new name or in another folder, and kept their document. */
+  readonly moved: number;
+  /** Files that were there before and are gone from the folders; their documents were deleted, or kept. */
+  readonly gone: number;
+  readonly deleted: number;
   /** Documents whose jobs had not ended when we left. */
   readonly queued: number;
   /** Files left out of folders and globs, by why. */
@@ -96,7 +109,7 @@ export async function ingestFiles(
     stop.abort();
     await hands.close();
   }
-  return tally.summary(tally.done(), enqueued.size - tally.settled(), startedAt);
+  return tally.summary(tally.done() + tally.there(), enqueued.size - tally.settled(), startedAt);
 }
 
 type Ways = {
@@ -112,41 +125,36 @@ async function enqueueAll(
   ways: Ways,
   signal: AbortSignal,
 ): Promise<void> {
-  const intake = { call: parts.database.call, config: parts.config, labels: request.labels };
-  const files = findFiles(request.paths, request.folder)[Symbol.asyncIterator]();
+  const { tally, watcher, enqueued, hints } = ways;
   let found = 0;
-  const takeOne = async (): Promise<void> => {
-    for (;;) {
-      const { value, done } = await files.next();
-      if (done || signal.aborted) return;
-      if (value.kind === "skipped") ways.tally.skip(value.why);
-      else if (value.kind === "missing") ways.tally.fail(value.source, value.failure);
-      else {
-        found += 1;
-        ways.watcher.found(found, false);
-        await enqueueFile(value, intake, signal).then(
-          (file) => {
-            ways.enqueued.set(file.jobId, file);
-            ways.hints.send(file);
-          },
-          (thrown: unknown) => {
-            if (signal.aborted) return;
-            const failure = pathFailure(thrown);
-            if (!isOfOneFile(failure)) throw failure;
-            ways.tally.fail(value.path, failure);
-          },
-        );
-      }
-    }
+  const told = {
+    found() {
+      found += 1;
+      watcher.found(found, false);
+    },
+    enqueued(file: EnqueuedFile) {
+      enqueued.set(file.jobId, file);
+      hints.send(file);
+    },
+    unchanged: tally.leave,
+    moved: tally.move,
+    growing: (path: string) => tally.fail(path, new Failure("source.changed")),
+    skipped: tally.skip,
+    failed: tally.fail,
   };
-  // As many at once as there are connections, less one for following.
-  const lanes = parts.database.transport === "embedded" ? 1 : Math.max(1, parts.config.poolMax - 1);
-  await Promise.all(Array.from({ length: lanes }, takeOne));
-  ways.watcher.found(found, true);
+  for (const look of await looksAt(request, parts, request.labels)) {
+    if (signal.aborted) return;
+    try {
+      tally.miss(await lookThrough(look, told, signal));
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const failure = failureFromUnknown(thrown);
+      if (failure.code !== "ingress.too-many-gone") throw thrown;
+      tally.fail(request.paths.join(", "), failure);
+    }
+  }
+  watcher.found(found, true);
 }
-
-const isOfOneFile = (failure: Failure) =>
-  failure.code.startsWith("source.") && failure.kind !== "misconfigured" && failure.kind !== "waiting";
 
 function seeRows(
   rows: readonly JobRow[],
@@ -172,7 +180,8 @@ type Tally = ReturnType<typeof openTally>;
 function openTally(watcher: IngestWatcher) {
   const failed: FailedFile[] = [];
   const skipped: Record<string, number> = {};
-  const totals = { done: 0, settled: 0, chunks: 0, reused: 0, unchanged: 0 };
+  const totals = { done: 0, settled: 0, chunks: 0, reused: 0, rejected: 0, unchanged: 0 };
+  const files = { unchanged: 0, moved: 0, gone: 0, deleted: 0 };
   const fail = (source: string, code: string, message: string) => {
     const file = { source, code, message };
     failed.push(file);
@@ -182,6 +191,16 @@ function openTally(watcher: IngestWatcher) {
     fail: (source: string, failure: Failure) => fail(source, failure.code, describeFailure(failure)),
     skip: (why: string) => {
       skipped[why] = (skipped[why] ?? 0) + 1;
+    },
+    leave() {
+      files.unchanged += 1;
+    },
+    move() {
+      files.moved += 1;
+    },
+    miss(looked: { readonly gone: number; readonly deleted: number }) {
+      files.gone += looked.gone;
+      files.deleted += looked.deleted;
     },
     end(file: EnqueuedFile, row: JobRow) {
       totals.settled += 1;
@@ -194,6 +213,7 @@ function openTally(watcher: IngestWatcher) {
       totals.done += 1;
       totals.chunks += row.processed_chunks;
       totals.reused += row.reused_chunks;
+      totals.rejected += row.rejected_chunks;
       if (file.wasLive && row.reused_chunks === row.processed_chunks) totals.unchanged += 1;
       watcher.ended(file.path, row);
     },
@@ -202,13 +222,19 @@ function openTally(watcher: IngestWatcher) {
       fail(file.path, "job.document-gone", "The document was deleted while we waited.");
     },
     done: () => totals.done,
+    /** Documents that were searchable before and need nothing. */
+    there: () => files.unchanged + files.moved,
     settled: () => totals.settled,
     summary: (documents: number, queued: number, startedAt: number): IngestSummary => ({
       documents,
       chunks: totals.chunks,
-      embedded: totals.chunks - totals.reused,
+      embedded: totals.chunks - totals.reused - totals.rejected,
       reused: totals.reused,
-      unchanged: totals.unchanged,
+      rejected: totals.rejected,
+      unchanged: totals.unchanged + files.unchanged,
+      moved: files.moved,
+      gone: files.gone,
+      deleted: files.deleted,
       queued,
       skipped,
       failed,

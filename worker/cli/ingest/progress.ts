@@ -34,7 +34,7 @@ export function openProgress(stream: Stream): IngestWatcher & { end(): void } {
     ended(path, row) {
       ended += 1;
       line(
-        `done    ${basename(path)}  ${counted(row.processed_chunks, "chunk")}, ${row.reused_chunks} reused`,
+        `done    ${basename(path)}  ${counted(row.processed_chunks, "chunk")}, ${row.reused_chunks} reused${row.rejected_chunks > 0 ? `, ${row.rejected_chunks} left out` : ""}`,
       );
     },
     failed(file) {

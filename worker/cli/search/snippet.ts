@@ -1,7 +1,7 @@
 // The few lines of a passage that show why it was found: the stretch with most words of the question.
 // English endings are cut off roughly on both sides, so that "refunds" lights up for "refund"; the search
 // itself does this properly in the database.
-import { printable } from "../../log/terminal-stream.ts";
+import { printable } from "../../log/printable.ts";
 
 export type SnippetPart = { readonly text: string; readonly matches: boolean };
 

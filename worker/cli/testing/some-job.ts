@@ -13,6 +13,7 @@ export const someJob = (id: string, fields: Readonly<Record<string, unknown>> = 
   total_chunks: null,
   processed_chunks: 0,
   reused_chunks: 0,
+  rejected_chunks: 0,
   total_segments: null,
   processed_segments: 0,
   error_code: null,

@@ -1,0 +1,38 @@
+// rag alert test: a message to every place that alerts go to, to see it arrive.
+
+import { Argument } from "commander";
+import { openChannels } from "../status/alerts/channels.ts";
+import { linkOf } from "../status/alerts/watch-alerts.ts";
+import { type DefineCommand, exitCodes } from "./command.ts";
+import { configOf } from "./open.ts";
+import { usage } from "./usage.ts";
+
+export const defineAlert: DefineCommand = (command, { terminal, end }) => {
+  command
+    .addArgument(new Argument("<what>", "test: send a message to each place that is set").choices(["test"]))
+    .action(async (_what: string, options: { readonly json?: boolean }) => {
+      const config = configOf();
+      const channels = openChannels(config);
+      if (channels.length === 0)
+        throw usage(
+          "No place for alerts is set: set RAG_ALERT_SLACK_URL, RAG_ALERT_DISCORD_URL or RAG_ALERT_WEBHOOK_URL.",
+        );
+      const says = "Alerts of the RAG worker arrive here.";
+      const message = {
+        notices: [{ name: "test", state: "test" as const, says }],
+        link: linkOf(config.publicUrl),
+      };
+      let failed = false;
+      for (const { name, send } of channels) {
+        const reason = await send(message).then(
+          () => null,
+          (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown)),
+        );
+        failed ||= reason !== null;
+        if (options.json) terminal.record({ channel: name, sent: reason === null, reason });
+        else if (reason === null) terminal.say(`${name}: sent.`);
+        else terminal.note(`${name}: ${reason}. Check its address.`);
+      }
+      end(failed ? exitCodes.someFailed : exitCodes.done);
+    });
+};
