@@ -13,6 +13,8 @@ const whereabouts = {
   llama: "RAG_TEST_LLAMA_URL",
   "llama-binary": "RAG_TEST_LLAMA_BIN",
   "llama-model": "RAG_TEST_LLAMA_MODEL",
+  /** The folder with prometheus and promtool. */
+  prometheus: "RAG_TEST_PROMETHEUS",
   chromium: "RAG_TEST_CHROMIUM",
   "supabase-cli": "RAG_TEST_SUPABASE_CLI",
   corpus: "RAG_CORPUS_DIR",
@@ -38,7 +40,15 @@ export function describeWith(
   name: string,
   body: () => void,
 ): void {
-  const missing = [needed].flat().filter((service) => !hasService(service));
+  describeUnlessMissing(
+    [needed].flat().filter((service) => !hasService(service)),
+    name,
+    body,
+  );
+}
+
+/** Says by name what the tests would need and is not there: skipped loudly, or failed where nothing may be missing. */
+export function describeUnlessMissing(missing: readonly string[], name: string, body: () => void): void {
   if (missing.length === 0) {
     describe(name, body);
   } else if (process.env.RAG_TEST_REQUIRE_SERVICES === "1") {

@@ -49,15 +49,20 @@ describeWith("postgres", "access", () => {
       "service_role",
       "select public.rag_claim_jobs('w', 1, array['document'], 60) as jobs",
     );
-    expect(rows).toEqual([{ jobs: [] }]);
+    expect(rows).toEqual([{ jobs: {} }]);
   });
 
   test("functions of the schema are sound by the checker of their language", async () => {
     await leg.sql.script("create extension if not exists plpgsql_check");
+    // One trigger stands on whatever table an application has watched.
+    await leg.sql.script(`create table public.files (id integer primary key, path text);
+      select public.rag_watch_table('public.files', 'id', 'path')`);
     const found = await leg.sql.query(
       `select p.proname, c.level, c.message from pg_proc p
        cross join lateral plpgsql_check_function_tb(p.oid,
-         case when p.prorettype = 'trigger'::regtype then 'public.rag_ingestion_queue'::regclass else 0 end,
+         coalesce((select t.tgrelid from pg_trigger t where t.tgfoid = p.oid limit 1), 0),
+          oldtable => case when p.proname in ('rag_generations_after_delete', 'rag_analyses_after_delete')
+            then 'gone' end,
          newtable => case when p.proname = 'rag_queue_after_insert' then 'inserted' end) c
        where p.pronamespace = 'public'::regnamespace and p.proname like 'rag\\_%' and c.level in ('error', 'warning')
          and p.prolang = (select l.oid from pg_language l where l.lanname = 'plpgsql')`,

@@ -245,6 +245,11 @@ describeEveryDatabase("fairness", (leg) => {
     ).toEqual({});
   });
 
+  test("an idle worker reads the poll that found nothing", async () => {
+    expect(await settle([], "idle", 4)).toMatchObject({ jobs: [], unreadable: [], settled: [] });
+    expect(await settle([], "idle", 4)).toMatchObject({ jobs: [], unreadable: [], settled: [] });
+  });
+
   test("an idle poll says when the next delayed job is due", async () => {
     await insert(world, { tenant: a, rows: 1 });
     await world.sql.query("update public.rag_ingestion_queue set run_at = now() + interval '20 seconds'");
@@ -348,7 +353,7 @@ describeWith(["postgres", "pgbouncer"], "the queue beside open transactions", ()
       for (const [place, session] of open.entries()) {
         await session`begin`;
         const [row] =
-          await session`select json_array_length(public.rag_claim_jobs(${`worker-${place}`}, ${asks[place] ?? 0}, '{document}', 60)) as jobs`;
+          await session`select coalesce(json_array_length(public.rag_claim_jobs(${`worker-${place}`}, ${asks[place] ?? 0}, '{document}', 60) -> 'job_id'), 0) as jobs`;
         got.push(row?.jobs);
       }
       for (const session of open) await session`commit`;

@@ -92,7 +92,7 @@ describeEveryDatabase("operations", (leg, legName) => {
       });
 
       expect((await describeJob(job.id)).waits_for).toMatch(
-        /^the next try in \d+ s, after embed\.rate-limited$/,
+        /^the next try in \d+ s, after embed\.rate-limited: Asked to wait\.$/,
       );
     });
 

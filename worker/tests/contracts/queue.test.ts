@@ -39,7 +39,7 @@ describeEveryDatabase("the queue", (leg) => {
     expect(job.attempt).toBe(1);
   });
 
-  test("an empty queue answers an empty array", async () => {
+  test("an empty queue answers that nothing is ready", async () => {
     expect(await world.claim(10)).toEqual([]);
   });
 
@@ -154,6 +154,23 @@ describeEveryDatabase("the queue", (leg) => {
     expect(claimed).toHaveLength(1);
   });
 
+  test("where two rows of one document slipped in, the others' are claimed beside it, each with what is its own", async () => {
+    const { documentId, jobId } = await world.enqueue();
+    await world.enqueue({ document_id: documentId });
+    await world.sql.query("update public.rag_ingestion_queue set status = 'queued' where id = $1", [jobId]);
+    const others = [await world.enqueue(), await world.enqueue()];
+
+    const claimed = await world.claim(5);
+
+    expect(claimed.map((job) => job.document?.id).sort()).toEqual(
+      [documentId, ...others.map((other) => other.documentId)].sort(),
+    );
+    for (const job of claimed) {
+      const row = await world.job(job.id);
+      expect([row.document_id, String(row.lease_token)]).toEqual([job.document?.id, job.lease.token]);
+    }
+  });
+
   test("a job that failed for now comes back later with its error in the history", async () => {
     await world.enqueue();
     const job = await world.claimOne();
@@ -226,6 +243,32 @@ describeEveryDatabase("the queue", (leg) => {
 
     expect(await world.call("rag_reap", { p_limit: 10 })).toEqual({ requeued: 1, failed: 0 });
     expect((await world.claimOne("worker-b")).attempt).toBe(2);
+  });
+
+  test("a worker whose session was cut and who calls is not missed: its jobs stay its own", async () => {
+    await world.enqueue();
+    await world.claimOne("worker-a");
+    const miss = () =>
+      world.sql.query(
+        `update public.rag_workers set locked_at = clock_timestamp(),
+           missing_since = clock_timestamp() - interval '2 seconds' where worker_id = 'worker-a'`,
+      );
+    const call = (worker: string) =>
+      world.call("rag_settle_and_claim", {
+        p_worker: worker,
+        p_settled: [],
+        p_slots: 0,
+        p_kinds: ["document"],
+        p_lease_seconds: 60,
+        p_reap: false,
+      });
+
+    await miss();
+    await call("worker-a");
+    expect(await world.call("rag_reap", { p_limit: 10 })).toEqual({ requeued: 0, failed: 0 });
+    await miss();
+    await call("worker-b");
+    expect(await world.call("rag_reap", { p_limit: 10 })).toEqual({ requeued: 1, failed: 0 });
   });
 
   test("a document that kills its worker every time ends", async () => {

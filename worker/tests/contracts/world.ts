@@ -47,13 +47,13 @@ export class World {
   }
 
   async claim(slots = 1, worker = "worker-a", leaseSeconds = 60): Promise<readonly Job[]> {
-    const rows = await this.call("rag_claim_jobs", {
+    const answer = await this.call("rag_claim_jobs", {
       p_worker: worker,
       p_slots: slots,
       p_kinds: ["document"],
       p_lease_seconds: leaseSeconds,
     });
-    const { jobs, unreadable } = readClaimed(rows as readonly unknown[]);
+    const { jobs, unreadable } = readClaimed(answer);
     if (unreadable.length > 0) throw new Error("a claim could not be read");
     return jobs;
   }

@@ -45,10 +45,10 @@ test("ingest, ingest again, search, list, retry and cancel", { timeout: 240_000 
     },
   ]);
 
-  // Unchanged files cost nothing, and it is said.
+  // Unchanged files are not even opened, and it is said.
   const again = await world.rag(["ingest", "docs", "--wait", "--tenant", "acme"]);
   expect(again.code).toBe(0);
-  expect(again.out).toMatch(/^2 documents in .* 2 chunks: 0 embedded, 2 reused, 2 documents unchanged$/m);
+  expect(again.out).toMatch(/^2 documents in .* 0 chunks: 0 embedded, 0 reused, 2 documents unchanged$/m);
   expect(again.out).toContain("nothing was embedded again");
 
   // An edited file is embedded anew, its neighbour is not, and a missing path harms neither.
@@ -67,7 +67,7 @@ test("ingest, ingest again, search, list, retry and cancel", { timeout: 240_000 
     {
       documents: 2,
       embedded: 1,
-      reused: 1,
+      reused: 0,
       unchanged: 1,
       failed: [{ source: "gone.md", code: "source.not-found" }],
     },

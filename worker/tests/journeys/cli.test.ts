@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { openWorld, type RagWorld, root } from "./rag-process.ts";
 
 const commands = [
+  "model",
   "worker",
   "ingest",
   "extract",
@@ -18,6 +19,8 @@ const commands = [
   "pause",
   "resume",
   "prune",
+  "relate",
+  "sync",
   "migrate",
   "doctor",
 ];

@@ -167,3 +167,31 @@ test("an image holds everything that is copied into it, and neither tests nor se
   expect(ignored.filter((line) => line.startsWith("!") && line.includes(".env"))).toEqual([]);
   expect(ignored).toEqual(expect.arrayContaining(["worker/tests", "**/*.test.ts"]));
 });
+
+test("Docker, compose and systemd start a worker that may write nothing of its own, gain no right and leave no core", () => {
+  const shape = z.object({
+    services: z.object({
+      worker: z.object({
+        read_only: z.literal(true),
+        tmpfs: z.tuple([z.literal("/tmp")]),
+        cap_drop: z.tuple([z.literal("ALL")]),
+        security_opt: z.tuple([z.literal("no-new-privileges:true")]),
+        ulimits: z.object({ core: z.literal(0) }),
+      }),
+    }),
+  });
+  const unit = read("scripts/deploy/rag-worker.service").split("\n");
+
+  expect(() => shape.parse(parseYaml(read("scripts/deploy/compose.yaml")))).not.toThrow();
+  expect(read("Dockerfile")).toMatch(/^USER node$/m);
+  expect(unit).toEqual(
+    expect.arrayContaining([
+      "User=rag",
+      "NoNewPrivileges=yes",
+      "ProtectSystem=strict",
+      "PrivateTmp=yes",
+      "CapabilityBoundingSet=",
+      "LimitCORE=0",
+    ]),
+  );
+});

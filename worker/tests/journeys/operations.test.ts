@@ -97,7 +97,7 @@ describe("an operator on the embedded database", () => {
   });
 
   test.each([
-    [["pause", "--kind", "documents", "--yes"], "Allowed choices are document, relationships, sync"],
+    [["pause", "--kind", "documents", "--yes"], "Allowed choices are document, reembed, relationships, sync"],
     [["pause", "--kind", "sync", "--tenant", "a"], "cannot be used with option"],
     [["resume", "everything"], "too many arguments"],
     [["prune", "--status", "queued"], "Only jobs that have ended are pruned"],

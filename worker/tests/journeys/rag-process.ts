@@ -23,11 +23,12 @@ export type RagWorld = {
   /** Runs a command to its end. */
   rag(args: readonly string[], settings?: Settings): Promise<Ended>;
   /** Starts one and leaves it running; it is killed with the world. */
-  start(args: readonly string[], settings?: Settings): RunningRag;
+  start(args: readonly string[], settings?: Settings, limitMs?: number): RunningRag;
   close(): Promise<void>;
 };
 
 export type RunningRag = {
+  readonly pid: number | undefined;
   readonly output: () => string;
   readonly signal: (name: NodeJS.Signals) => void;
   readonly ended: Promise<Ended>;
@@ -39,7 +40,7 @@ const LIMIT_MS = 55_000;
 export async function openWorld(program = join(root, "worker/main.ts")): Promise<RagWorld> {
   const folder = await mkdtemp(join(tmpdir(), "rag-journey-"));
   const running = new Set<RunningRag>();
-  const start = (args: readonly string[], settings: Settings = {}): RunningRag => {
+  const start = (args: readonly string[], settings: Settings = {}, limitMs = LIMIT_MS): RunningRag => {
     const child = spawn(process.execPath, [program, ...args], {
       cwd: folder, // Nobody's .env is read.
       env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...settings },
@@ -52,7 +53,7 @@ export async function openWorld(program = join(root, "worker/main.ts")): Promise
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       said.err += text;
     });
-    const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
+    const limit = setTimeout(() => child.kill("SIGKILL"), limitMs);
     const ended = once(child, "close").then(([code]): Ended => {
       clearTimeout(limit);
       running.delete(one);
@@ -68,6 +69,7 @@ export async function openWorld(program = join(root, "worker/main.ts")): Promise
       };
     });
     const one: RunningRag = {
+      pid: child.pid,
       output: () => said.out + said.err,
       signal: (name) => void child.kill(name),
       ended,

@@ -98,14 +98,14 @@ test("a worker shows a document's way in its log and its metrics, and neither ti
     expect(told).not.toMatch(/Merger|fortnight|canary/);
 });
 
-test("without the token /health is closed and /live, /ready and /metrics are open", async () => {
+test("without the token /health and what the dashboard reads are closed, and /live, /ready, /metrics and its page open", async () => {
   const worker = await startWorker({ RAG_HTTP_TOKEN: TOKEN });
 
   const asked = await Promise.all(
-    ["/live", "/ready", "/metrics", "/health", "/"].map((path) => worker.ask(path)),
+    ["/live", "/ready", "/metrics", "/", "/health", "/events", "/jobs"].map((path) => worker.ask(path)),
   );
 
-  expect(asked.map((answer) => answer.status)).toEqual([200, 200, 200, 401, 401]);
+  expect(asked.map((answer) => answer.status)).toEqual([200, 200, 200, 200, 401, 401, 401]);
 });
 
 test("a stop ends the pages, tells so in the log, and leaves with 0", async () => {

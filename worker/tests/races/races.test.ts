@@ -225,26 +225,38 @@ describeWith("postgres", "races", () => {
     expect(chunks[0]?.content).toContain("newest");
   });
 
-  test("a provider that limits, and one that goes away and comes back, cost no job an attempt", async () => {
+  const waiting = (jobId: string, code: string) =>
+    vi.waitFor(
+      async () => expect(await job(jobId)).toMatchObject({ status: "queued", error_code: code }),
+      SOON,
+    );
+
+  test("a provider that limits for a moment holds the job, one that limits for long gives it back with the time", async () => {
     const { job_id } = await enqueue({ content: paragraphs(200, "limits") });
     start("patient");
-    const waiting = (code: string) =>
-      vi.waitFor(
-        async () => expect(await job(job_id)).toMatchObject({ status: "queued", error_code: code }),
-        SOON,
-      );
-    const makeDue = () => sql`update public.rag_ingestion_queue set run_at = now() where id = ${job_id}`;
     await inMidJob(job_id, 16);
+
     embedding.misbehave("rate-limited", 3);
-    await waiting("embed.rate-limited");
+    await inMidJob(job_id, 64);
+    embedding.misbehave("rate-limited-window");
+    await waiting(job_id, "embed.rate-limited");
+
+    const [row] = await sql`select attempts, run_at > now() + interval '20 seconds' as later
+      from public.rag_ingestion_queue where id = ${job_id}`;
+    expect(row).toEqual({ attempts: 0, later: true });
+  });
+
+  test("a provider that goes away and comes back costs no job an attempt", async () => {
+    const { job_id } = await enqueue({ content: paragraphs(200, "away") });
+    start("patient");
+    await inMidJob(job_id, 16);
+
     embedding.misbehave("server-error");
-    await makeDue();
-    await waiting("embed.unavailable");
+    await waiting(job_id, "embed.unavailable");
     embedding.misbehave("well");
-    await makeDue();
+    await sql`update public.rag_ingestion_queue set run_at = now() where id = ${job_id}`;
 
     await settled(job_id, "complete");
-
     expect((await job(job_id)).attempts).toBe(1);
   });
 

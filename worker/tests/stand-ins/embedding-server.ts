@@ -4,6 +4,7 @@ import { EventEmitter, once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as after } from "node:timers/promises";
+import { type Limiter, openLimiter, type RateLimit } from "./embedding-server-limit.ts";
 import {
   type Item,
   type Misbehaviour,
@@ -30,6 +31,10 @@ export type EmbeddingServerOptions = {
   readonly latencyPerInputMs?: number;
   /** A request with a text that contains this is refused as a whole with 400, as OpenAI does. */
   readonly poison?: string;
+  /** Instead of refusing it, the server goes wrong in this way whenever a text contains `poison`. */
+  readonly poisonMode?: Misbehaviour;
+  /** Requests above it are refused with 429. */
+  readonly limit?: RateLimit;
   /** A request with a text of more words is refused as a whole: 400, or llama-server's 500. */
   readonly maxWords?: number;
   /** Answers arrays of numbers although base64 was asked for, as many other servers do. */
@@ -45,6 +50,11 @@ export type EmbeddingServer = {
   readonly baseUrl: string;
   /** What came in, refused requests included. */
   readonly seen: { requests: number; texts: number; readonly distinct: Set<string>; most: number };
+  /** Texts of answers that were right. */
+  readonly embedded: ReadonlySet<string>;
+  readonly limiter: Limiter | null;
+  /** From now on another key is right. */
+  changeKey(apiKey: string): void;
   /** Body of the last embeddings request. */
   lastBody(): Readonly<Record<string, unknown>> | null;
   lastHeaders(): IncomingHttpHeaders | null;
@@ -60,13 +70,22 @@ export type EmbeddingServer = {
 type Body = { input: string[]; model: string; encoding_format?: string; dimensions?: number };
 type Served = {
   model: string;
+  apiKey: string | undefined;
   mode: Misbehaviour | "well";
   times: number;
   last: { readonly body: Body; readonly headers: IncomingHttpHeaders } | null;
 };
 
 export async function startEmbeddingServer(options: EmbeddingServerOptions = {}): Promise<EmbeddingServer> {
-  const served: Served = { model: options.model ?? "stand-in", mode: "well", times: 0, last: null };
+  const served: Served = {
+    model: options.model ?? "stand-in",
+    apiKey: options.apiKey,
+    mode: "well",
+    times: 0,
+    last: null,
+  };
+  const limiter = options.limit === undefined ? null : openLimiter(options.limit);
+  const embedded = new Set<string>();
   const arrivals = new EventEmitter();
   const seen = { requests: 0, texts: 0, distinct: new Set<string>(), inFlight: 0, most: 0 };
   const server = createServer((request, response) => {
@@ -75,7 +94,8 @@ export async function startEmbeddingServer(options: EmbeddingServerOptions = {})
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? "").replace(/\?.*$/, "");
-    if (request.method !== "POST" || !path.endsWith("/embeddings")) return describeServer(path, response);
+    if (request.method !== "POST" || !path.endsWith("/embeddings"))
+      return describeServer(path, request, response);
     seen.inFlight += 1;
     seen.most = Math.max(seen.most, seen.inFlight);
     response.once("close", () => {
@@ -84,13 +104,17 @@ export async function startEmbeddingServer(options: EmbeddingServerOptions = {})
     await embeddings(request, response);
   }
 
-  function describeServer(path: string, response: ServerResponse): void {
-    const { mode } = served;
+  function describeServer(path: string, request: IncomingMessage, response: ServerResponse): void {
+    const { mode, apiKey } = served;
     const asleep = mode === "loading-model" || mode === "hang";
     if (asleep && misbehave(mode, response)) return;
     const pages: Record<string, unknown> =
       options.dialect === "llama-server" ? llamaPages(served.model, options) : {};
-    sendReply(response, path in pages ? { status: 200, body: pages[path] } : notFound);
+    // With --api-key the pages of health and models stay open to everybody.
+    const isRefused =
+      path === "/props" && apiKey !== undefined && request.headers.authorization !== `Bearer ${apiKey}`;
+    if (isRefused) sendReply(response, { status: 401, body: { error: { message: "Invalid API Key" } } });
+    else sendReply(response, path in pages ? { status: 200, body: pages[path] } : notFound);
   }
 
   async function embeddings(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -100,10 +124,16 @@ export async function startEmbeddingServer(options: EmbeddingServerOptions = {})
     seen.requests += 1;
     seen.texts += body.input.length;
     for (const text of body.input) seen.distinct.add(text);
-    const mode = takeMode(served);
+    const poisoned = isPoisoned(body, options);
+    const mode = poisoned ? (options.poisonMode ?? takeMode(served)) : takeMode(served);
     arrivals.emit("request");
-    const refusal = refuse(body, request.headers.authorization, options);
-    const reply = refusal ?? { status: 200, body: answer(body, mode, options) };
+    const admitted = limiter?.admit(countWords(body)) ?? { refused: false, headers: {} };
+    const refusal = admitted.refused ? tooFast : refuse(body, request.headers.authorization, served, options);
+    const reply = {
+      ...(refusal ?? { status: 200, body: answer(body, mode, options) }),
+      headers: admitted.headers,
+    };
+    if (refusal === null && mode === "well") for (const text of body.input) embedded.add(text);
     // What we compute ourselves is part of the latency asked for, not an addition to it.
     const latencyMs = (options.latencyMs ?? 0) + (options.latencyPerInputMs ?? 0) * body.input.length;
     await after(Math.max(0, latencyMs - (performance.now() - startedAt)));
@@ -118,6 +148,11 @@ export async function startEmbeddingServer(options: EmbeddingServerOptions = {})
     url,
     baseUrl: `${url}/v1`,
     seen,
+    embedded,
+    limiter,
+    changeKey(apiKey) {
+      served.apiKey = apiKey;
+    },
     lastBody: () => served.last?.body ?? null,
     lastHeaders: () => served.last?.headers ?? null,
     async nextRequest() {
@@ -143,6 +178,18 @@ const notFound = {
   body: { error: { message: "not found", type: "not_found_error", code: 404 } },
 };
 
+const tooFast = {
+  status: 429,
+  body: {
+    error: { message: "Rate limit reached", type: "requests", param: null, code: "rate_limit_exceeded" },
+  },
+};
+
+const isPoisoned = (body: Body, { poison }: EmbeddingServerOptions) =>
+  poison !== undefined && body.input.some((text) => text.includes(poison));
+
+const countWords = (body: Body) => body.input.reduce((sum, text) => sum + text.split(/\s+/).length, 0);
+
 function takeMode(served: Served): Misbehaviour | "well" {
   if (served.mode === "well") return "well";
   const { mode } = served;
@@ -158,15 +205,20 @@ async function readJson(request: IncomingMessage): Promise<Body> {
   return { ...body, input: [body.input].flat() };
 }
 
-function refuse(body: Body, authorization: string | undefined, options: EmbeddingServerOptions) {
+function refuse(
+  body: Body,
+  authorization: string | undefined,
+  served: Served,
+  options: EmbeddingServerOptions,
+) {
   const error = (status: number, message: string, type: string) => ({
     status,
     body: { error: { message, type, param: null, code: null } },
   });
-  if (options.apiKey !== undefined && authorization !== `Bearer ${options.apiKey}`)
+  if (served.apiKey !== undefined && authorization !== `Bearer ${served.apiKey}`)
     return error(401, `Incorrect API key provided: ${authorization}`, "invalid_request_error");
-  const { poison, maxWords = Number.POSITIVE_INFINITY } = options;
-  if (poison !== undefined && body.input.some((text) => text.includes(poison)))
+  const { maxWords = Number.POSITIVE_INFINITY } = options;
+  if (isPoisoned(body, options) && options.poisonMode === undefined)
     return error(400, "'$.input' is invalid", "invalid_request_error");
   const words = Math.max(...body.input.map((text) => text.split(/\s+/).length));
   if (words <= maxWords) return null;
@@ -184,9 +236,9 @@ function answer(body: Body, mode: Misbehaviour | "well", options: EmbeddingServe
   const own = options.dimensions ?? 1536;
   const dimensions = options.dialect === "llama-server" ? own : (body.dimensions ?? own);
   const right: Item[] = body.input.map((text, index) => ({ index, vector: vectorOf(text, dimensions) }));
-  const items = mode === "well" ? right : spoil(mode, right);
+  const items = mode === "well" ? right : spoilWhatIsBad(mode, right, body, options);
   const floats = body.encoding_format !== "base64" || options.floatsOnly === true || mode === "null-number";
-  const tokens = body.input.reduce((sum, text) => sum + text.split(/\s+/).length, 0);
+  const tokens = countWords(body);
   return {
     object: "list",
     data: items.map(({ index, vector }) => ({
@@ -197,6 +249,19 @@ function answer(body: Body, mode: Misbehaviour | "well", options: EmbeddingServe
     model: body.model,
     usage: { prompt_tokens: tokens, total_tokens: tokens },
   };
+}
+
+/** Everything; where a poison is what makes it go wrong, its own vector alone if the mode is about vectors. */
+function spoilWhatIsBad(
+  mode: Misbehaviour,
+  right: Item[],
+  body: Body,
+  options: EmbeddingServerOptions,
+): Item[] {
+  const spoilt = spoil(mode, right);
+  const { poison, poisonMode } = options;
+  if (poison === undefined || poisonMode !== mode || spoilt.length !== right.length) return spoilt;
+  return right.map((item, at) => (body.input[at]?.includes(poison) ? (spoilt[at] ?? item) : item));
 }
 
 function llamaPages(model: string, options: EmbeddingServerOptions): Record<string, unknown> {

@@ -27,9 +27,9 @@ export async function findFunctions(
     }[]
   >`
     select coalesce((
-        select array_agg(a.name order by a.place) from unnest(p.proargnames, p.proargmodes)
-          with ordinality as a (name, mode, place) where coalesce(a.mode, 'i') in ('i', 'b')), '{}') as names,
-      array(select format_type(t, null) from unnest(p.proargtypes::oid[]) as t) as types,
+        select json_agg(a.name order by a.place) from unnest(p.proargnames, p.proargmodes)
+          with ordinality as a (name, mode, place) where coalesce(a.mode, 'i') in ('i', 'b')), '[]') as names,
+      (select coalesce(json_agg(format_type(t, null)), '[]') from unnest(p.proargtypes::oid[]) as t) as types,
       p.pronargdefaults as defaults,
       case when p.prorettype = 'void'::regtype then 'void'
         else case when p.proretset then 'set of ' else '' end

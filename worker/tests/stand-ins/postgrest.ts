@@ -44,7 +44,6 @@ export async function startPostgrest(databaseUrl: string): Promise<PostgrestStan
     address: readAddress(databaseUrl),
     poolMax: 4,
     poolTimeoutSeconds: 10,
-    fetchTypes: true,
   });
   const plan: Misbehaviour[] = [];
   const calls: string[] = [];
@@ -86,13 +85,13 @@ async function answer(
   if (name === undefined || request.method !== "POST")
     return send(response, 404, { code: "PGRST125", message: "Invalid path specified in request URL" });
   const given = Object.keys(JSON.parse(body));
-  const [found, another] = await pool.use(({ sql }) => findFunctions(sql, name, given));
+  const [found, another] = await inTime(pool, (sql) => findFunctions(sql, name, given));
   if (found === undefined)
     return send(response, 404, { code: "PGRST202", message: `Could not find the function public.${name}` });
   if (another !== undefined)
     return send(response, 300, { code: "PGRST203", message: "Could not choose the best candidate function" });
   try {
-    const value = await pool.use(({ sql }) => runFunction(sql, name, found, body));
+    const value = await inTime(pool, (sql) => runFunction(sql, name, found, body));
     if (misbehaviour === "cut-after") request.socket.destroy();
     else if (value === null) response.writeHead(204).end();
     else response.writeHead(200, { "content-type": "application/json; charset=utf-8" }).end(value);
@@ -101,6 +100,27 @@ async function answer(
     const { code, message, detail = null, hint = null } = thrown;
     send(response, statusOf(code), { code, message, details: detail, hint });
   }
+}
+
+/** The library may lose a query when a server goes down under it; no role's time limit here is longer. */
+const LIMIT_MS = 30_000;
+
+async function inTime<Result>(
+  pool: PostgresPool,
+  work: (sql: postgres.Sql) => Promise<Result>,
+): Promise<Result> {
+  return await pool.use(async (connection) => {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      connection.drop();
+      reject(new Error("the database did not answer"));
+    }, LIMIT_MS);
+    try {
+      return await Promise.race([work(connection.sql), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  });
 }
 
 /** PostgREST's table (docs: references/errors), for a request with a valid key. First prefix wins. */

@@ -93,6 +93,10 @@ async function answer(world: World, request: IncomingMessage, response: ServerRe
       response,
       [...visible.keys()].map((name) => ({ id: name, name, public: false })),
     );
+  const [, emptied = ""] = /^DELETE \/object\/([^/]+)$/.exec(route) ?? [];
+  if (emptied !== "") return remove(visible.get(decodeURIComponent(emptied)), sent, response);
+  const [, listed = ""] = /^POST \/object\/list\/([^/]+)$/.exec(route) ?? [];
+  if (listed !== "") return list(visible.get(decodeURIComponent(listed)), sent, response);
   const [, verb, rest = ""] = /^(GET \/object\/info|GET \/object|POST \/object)\/(.+)$/.exec(route) ?? [];
   const [bucket = "", ...names] = rest.split("/").map(decodeURIComponent);
   const path = names.join("/");
@@ -107,6 +111,44 @@ async function answer(world: World, request: IncomingMessage, response: ServerRe
   if (!object) return refuse(response, 400, errors.noSuchKey);
   if (verb === "GET /object/info") return json(response, infoOf(world, bucket, path, object));
   sendObject(world, response, object);
+}
+
+/** Like the real one it tells of what it removed, and nothing of what was not there. */
+function remove(objects: Map<string, Buffer> | undefined, sent: Buffer, response: ServerResponse): void {
+  if (!objects) {
+    refuse(response, 400, errors.noSuchBucket);
+    return;
+  }
+  const { prefixes } = JSON.parse(sent.toString()) as { prefixes: readonly string[] };
+  const removed = prefixes.filter((path) => objects.delete(path));
+  json(
+    response,
+    removed.map((name) => ({ name })),
+  );
+}
+
+/** Like the real one: one folder's entries by name, folders without an id, and nothing for a bucket that is not there. */
+function list(objects: Map<string, Buffer> | undefined, sent: Buffer, response: ServerResponse): void {
+  const asked = JSON.parse(sent.toString()) as { prefix?: string; limit?: number; offset?: number };
+  const folder = asked.prefix ? `${asked.prefix.replace(/\/$/, "")}/` : "";
+  const entries = new Map<string, Buffer | null>();
+  for (const [path, bytes] of objects ?? []) {
+    if (!path.startsWith(folder)) continue;
+    const [name = "", ...deeper] = path.slice(folder.length).split("/");
+    entries.set(name, deeper.length > 0 ? null : bytes);
+  }
+  const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
+  const from = asked.offset ?? 0;
+  json(
+    response,
+    sorted.slice(from, from + (asked.limit ?? 100)).map(([name, bytes]) => ({
+      name,
+      id: bytes && "00000000-0000-4000-8000-000000000000",
+      updated_at: bytes && "2026-01-01T00:00:00.000Z",
+      created_at: bytes && "2026-01-01T00:00:00.000Z",
+      metadata: bytes && { size: bytes.length },
+    })),
+  );
 }
 
 /** Answers true when the whole request was dealt with badly. */

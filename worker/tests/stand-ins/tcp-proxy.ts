@@ -26,6 +26,8 @@ export type TcpProxy = {
   open(): number;
   /** Bytes wait until `flow`; the connections stay open. */
   stall(...directions: readonly Direction[]): void;
+  /** As `stall("up")`, once and from just before these bytes on: they must come in one piece. */
+  stallBefore(bytes: Buffer): void;
   flow(): void;
   /** Each piece waits so long; 0 ends it. */
   delay(ms: number, ...directions: readonly Direction[]): void;
@@ -50,6 +52,7 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
   const weather: Weather = {
     stalled: new Set(),
     delayMs: { up: 0, down: 0 },
+    stallBefore: null,
     changed: Promise.withResolvers<void>(),
   };
   let refused = false;
@@ -86,6 +89,9 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
     stall(...directions) {
       for (const direction of directions) weather.stalled.add(direction);
     },
+    stallBefore(bytes) {
+      weather.stallBefore = bytes;
+    },
     flow() {
       weather.stalled.clear();
       change();
@@ -119,6 +125,7 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
 type Weather = {
   readonly stalled: Set<Direction>;
   readonly delayMs: Record<Direction, number>;
+  stallBefore: Buffer | null;
   changed: PromiseWithResolvers<void>;
 };
 
@@ -147,12 +154,23 @@ function openLine(client: Socket, options: TcpProxyOptions, weather: Weather): L
     const delayMs = weather.delayMs[direction];
     if (delayMs > 0) await after(delayMs, undefined, { signal: over.signal });
   };
+  const write = async (to: Socket, bytes: Buffer) => {
+    if (bytes.length > 0 && !to.write(bytes)) await once(to, "drain", { signal: over.signal });
+  };
   const carry = async (direction: Direction, from: Socket, to: Socket, rewrite?: Rewrite) => {
     // One direction may end before the other: its end is passed on, the socket stays.
     for await (const bytes of from.iterator({ destroyOnReturn: false })) {
       await passes(direction);
       const told = rewrite === undefined ? (bytes as Buffer) : rewrite(bytes as Buffer);
-      if (told.length > 0 && !to.write(told)) await once(to, "drain", { signal: over.signal });
+      const at = direction === "up" && weather.stallBefore ? told.indexOf(weather.stallBefore) : -1;
+      if (at === -1) await write(to, told);
+      else {
+        weather.stallBefore = null;
+        weather.stalled.add(direction);
+        await write(to, told.subarray(0, at));
+        await passes(direction);
+        await write(to, told.subarray(at));
+      }
     }
     await passes(direction);
     to.end();

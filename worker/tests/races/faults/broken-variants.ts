@@ -26,7 +26,13 @@ const LEASE_END = /\bnow\(\) \+ make_interval\(secs => p_lease_seconds\b/g;
 export const variants: readonly Variant[] = [
   {
     name: "the fence out of rag_stage_chunks",
-    edits: [[/^rag_stage_chunks$/, / and q\.lease_token = p_lease_token and q\.status = 'processing'/, ""]],
+    edits: [
+      [
+        /^rag_(stage_chunks|open_copy|close_copy)$/,
+        / and q\.lease_token = p_lease_token and q\.status = 'processing'/,
+        "",
+      ],
+    ],
     kinds: ["freeze", "stall"],
     rules: ["stale-chunk"],
   },

@@ -3,10 +3,13 @@ import type { ChunksEntry, CommitEntry, History } from "./history.ts";
 import type { Violation } from "./violation.ts";
 
 export function checkChunks(history: History): readonly Violation[] {
+  const commits = new Map(
+    history.filter((entry) => entry.kind === "commit").map((entry) => [entry.of, entry.standing]),
+  );
   return history.flatMap((entry) => {
     const says =
       entry.kind === "chunks"
-        ? wrongInWrite(entry)
+        ? wrongInWrite(entry, copied(entry) ? commits.get(entry.seq) : entry.standing)
         : entry.kind === "commit"
           ? wrongAtCommit(entry)
           : entry.kind === "gone"
@@ -21,9 +24,12 @@ export function checkChunks(history: History): readonly Violation[] {
 const documentOf = (entry: History[number]): string =>
   "document_id" in entry && entry.document_id !== null ? entry.document_id : "unknown";
 
-function wrongInWrite(entry: ChunksEntry): string | null {
+/** What is copied is fenced with its commit, for no lock is held while rows are on their way. */
+const copied = ({ by }: ChunksEntry): boolean => by === "rag_open_copy";
+
+/** `standing`: the job's row in the moment in which its lock and the token count. */
+function wrongInWrite(entry: ChunksEntry, standing: ChunksEntry["standing"] = null): string | null {
   const what = `Chunks ${entry.first} to ${entry.last} of generation ${entry.generation}`;
-  const { standing } = entry;
   if (entry.live === true) return `${what} were written into a generation that readers see.`;
   if (standing === null) return `${what} were written and no job of the document was at work.`;
   if (standing.status !== "processing") return `${what} were written while the job was ${standing.status}.`;

@@ -329,6 +329,14 @@ test("chunks whose token was current when they were written and is not when they
   expect(rulesOf(historyOf(written(), committed("1", standing("2"))))).toEqual(["stale-chunk"]);
 });
 
+test("chunks that were copied are judged by how the row stood at their commit", () => {
+  const copied = written({ by: "rag_open_copy", standing: standing("1", { ours: false }) });
+
+  expect(rulesOf(historyOf(copied, committed("1", standing("1"))))).toEqual([]);
+  expect(rulesOf(historyOf(copied, committed("1", standing("1", { ours: false }))))).toEqual(["stale-chunk"]);
+  expect(rulesOf(historyOf(copied))).toEqual(["stale-chunk"]);
+});
+
 test("chunks that readers see and somebody deletes are told", () => {
   const gone = {
     kind: "gone",

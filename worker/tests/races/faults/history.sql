@@ -103,7 +103,8 @@ begin
     'session', fault.session_lock(new.worker_id)));
   return null;
 end $$;
-create trigger fault_worker after insert or update of alive_until on public.rag_workers
+-- Also when the lock has just been taken: a worker may be cut off before its next sign of life.
+create trigger fault_worker after insert or update of alive_until, locked_at on public.rag_workers
   for each row execute function fault.on_worker();
 
 create function fault.on_chunks() returns trigger
@@ -235,7 +236,7 @@ begin
           into v_before from jsonb_array_elements(v_acts) with ordinality a;
         v_answer := fault_inner.%1$I(%6$s);
         %7$s
-        perform set_config('fault.by', v_by, true), set_config('fault.acts', v_outer, true);
+        %9$s
         return v_answer;
       end $body$ $f$,
       v_function.name, v_function.arguments, v_function.result, v_acts,
@@ -246,7 +247,10 @@ begin
       case when v_function.names && array['p_lease_token', 'p_settled'] then
         format('perform fault.note_calls(%L, v_acts, v_before, to_jsonb(v_answer));', v_function.name) else '' end,
       case when v_function.timeout is null then '' else
-        format('set statement_timeout = %L', split_part(v_function.timeout, '=', 2)) end);
+        format('set statement_timeout = %L', split_part(v_function.timeout, '=', 2)) end,
+      -- What is copied until the commit is still its doing.
+      case when v_function.name = 'rag_open_copy' then '' else
+        $x$perform set_config('fault.by', v_by, true), set_config('fault.acts', v_outer, true);$x$ end);
   end loop;
 end $wrap$;
 notify pgrst, 'reload schema';
