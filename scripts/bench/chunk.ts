@@ -1,5 +1,6 @@
-// Splitting by tokens: megabytes a CPU second beside LangChain's and LlamaIndex's splitters; and, with a retrieval
-// set, how much of what a question asks for is in the five chunks that are found.
+// Splitting by tokens: megabytes a CPU second beside LangChain's and LlamaIndex's splitters; counting what nobody
+// writes; the memory of cutting by meaning; and, with a retrieval set, how much of what a question asks for is in the
+// five chunks that are found.
 import { execFile } from "node:child_process";
 import { glob, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,7 +11,9 @@ import { z } from "zod";
 import { median, medianRatio } from "./contestants/quantiles.ts";
 import { asked, type BenchOptions, type Report } from "./figure.ts";
 import { installPeers } from "./peers.ts";
+import { benchCounting } from "./splitters/counting.ts";
 import { benchRetrieval } from "./splitters/retrieval.ts";
+import { benchSemanticMemory } from "./splitters/semantic-memory.ts";
 
 const run = promisify(execFile);
 const child = fileURLToPath(new URL("./splitters/splitter-process.ts", import.meta.url));
@@ -33,10 +36,16 @@ export async function benchChunk(report: Report, options: BenchOptions): Promise
   installPeers();
   const folder = await mkdtemp(join(tmpdir(), "rag-bench-chunk-"));
   try {
-    for (const [name, text] of Object.entries(await readTexts())) {
-      const path = join(folder, "text.txt");
+    const texts = await readTexts();
+    const path = join(folder, "text.txt");
+    for (const [name, text] of Object.entries(texts)) {
       await writeFile(path, text);
       await measureSpeed(name, path, report, options);
+    }
+    // Both are ours alone: there is nobody to name.
+    if (options.only === null) {
+      benchCounting(texts["English prose"] ?? "", report, options);
+      await benchSemanticMemory(path, report, options);
     }
   } finally {
     await rm(folder, { recursive: true });

@@ -12,7 +12,6 @@ import { ingestFiles } from "../../worker/cli/ingest/ingest-files.ts";
 import { openProgress } from "../../worker/cli/ingest/progress.ts";
 import { printSummary } from "../../worker/cli/ingest.ts";
 import { runToEnd } from "../../worker/cli/run-to-end.ts";
-import { findPassages, type Passage } from "../../worker/cli/search/find-passages.ts";
 import { printPassage } from "../../worker/cli/search.ts";
 import { untilStopped } from "../../worker/cli/stop-signals.ts";
 import { openProcessTerminal } from "../../worker/cli/terminal.ts";
@@ -21,6 +20,7 @@ import { type Config, type Environment, readConfig } from "../../worker/config/c
 import { adviseOperator } from "../../worker/failure/describe.ts";
 import { failureFromUnknown } from "../../worker/failure/from-unknown.ts";
 import { openLog } from "../../worker/log/log.ts";
+import { DEFAULT_WEIGHT, findPassages, type Passage } from "../../worker/search/find-passages.ts";
 
 const COLLECTION = "demo";
 const SEARCH_LIMIT_MS = 60_000;
@@ -101,6 +101,8 @@ async function ingestSamples(
     paths: [join(import.meta.dirname, "samples")],
     folder: process.cwd(),
     wait: true,
+    again: false,
+    deleteMissing: false,
     worker,
     labels: { tenant: null, collection: COLLECTION, tags: null, title: null, priority: 0 },
   };
@@ -120,10 +122,11 @@ async function answerSearches(parts: Parts): Promise<boolean> {
       query: search.query,
       mode: "hybrid",
       limit: 3,
-      weight: 0.5,
-      collection: COLLECTION,
+      weight: DEFAULT_WEIGHT,
+      filter: { collection: COLLECTION },
     } as const;
-    const [best] = await findPassages(parts, question, AbortSignal.timeout(SEARCH_LIMIT_MS));
+    const found = await findPassages(parts, question, AbortSignal.timeout(SEARCH_LIMIT_MS));
+    const [best] = found.passages;
     if (best !== undefined) printPassage(best, 1, search.query, terminal);
     const expected = best !== undefined && isExpected(best, search);
     if (expected) right += 1;

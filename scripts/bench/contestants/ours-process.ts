@@ -61,7 +61,7 @@ await takePart(async (part) => {
         if (tellStarts) part.started(job.tenantId, monotonicMs());
         clock.ran(1);
         if (jobMs > 0) await sleep(jobMs);
-        return { kind: "complete", chunks: 0, segments: 0, unchanged: true };
+        return { kind: "complete", chunks: 0, segments: 0, rejected: 0, unchanged: true };
       },
     },
     {
@@ -88,11 +88,10 @@ await takePart(async (part) => {
 
 /** Jobs that the call brought, and whether it settled any; read from the answers that the worker reads too. */
 function whatCame(name: string, answer: unknown): { readonly claimed: number; readonly settled: boolean } {
-  if (name === "rag_claim_jobs") return { claimed: (answer as unknown[]).length, settled: false };
   if (name !== "rag_settle_and_claim") return { claimed: 0, settled: name === "rag_complete_job" };
   const both = answer as {
-    readonly jobs?: readonly unknown[] | null;
+    readonly jobs?: { readonly job_id: readonly unknown[] } | null;
     readonly settled?: readonly unknown[] | null;
   };
-  return { claimed: both.jobs?.length ?? 0, settled: (both.settled ?? null) !== null };
+  return { claimed: both.jobs?.job_id.length ?? 0, settled: (both.settled ?? null) !== null };
 }

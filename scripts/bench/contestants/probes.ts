@@ -23,7 +23,7 @@ export const openProbes: Readonly<Record<Exclude<ContestantName, "bare">, OpenPr
 };
 
 type Claimed = {
-  readonly jobs?: readonly { readonly job_id: string; readonly lease_token: string }[] | null;
+  readonly jobs?: { readonly job_id: readonly string[]; readonly lease_token: readonly string[] } | null;
 };
 
 async function openOurs(url: string): Promise<Probe> {
@@ -41,8 +41,9 @@ async function openOurs(url: string): Promise<Probe> {
       const askedAt = monotonicMs();
       const { jobs: claimed } = await ask([], jobs);
       const ms = monotonicMs() - askedAt;
-      const settled = (claimed ?? []).map((job) => ({
-        ...job,
+      const settled = (claimed?.job_id ?? []).map((id, place) => ({
+        job_id: id,
+        lease_token: claimed?.lease_token[place],
         transition: "complete",
         chunks: 0,
         segments: 0,

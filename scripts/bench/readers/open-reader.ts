@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { promisify } from "node:util";
+import type { Extracted } from "../../../worker/extractors/extractor.ts";
 import { readFileSegments } from "../../../worker/extractors/open-extractor.ts";
 import { loadPeer } from "../peers.ts";
 
@@ -9,7 +10,14 @@ import { loadPeer } from "../peers.ts";
 export type Read = (path: string) => Promise<readonly Page[]>;
 export type Page = { readonly text: string; readonly page: number | null; readonly section: string | null };
 
-export type ReaderName = "ours" | "pdfjs, naive" | "unpdf" | "mammoth" | "officeparser" | "pdftotext";
+export type ReaderName =
+  | "ours"
+  | "ours, two children"
+  | "pdfjs, naive"
+  | "unpdf"
+  | "mammoth"
+  | "officeparser"
+  | "pdftotext";
 
 type UnPdf = {
   getDocumentProxy(data: Uint8Array): Promise<unknown>;
@@ -37,6 +45,8 @@ export async function openReader(name: ReaderName): Promise<Read> {
   switch (name) {
     case "ours":
       return readOurs;
+    case "ours, two children":
+      return await readIsolated(2);
     case "pdfjs, naive":
       return readNaively;
     case "unpdf": {
@@ -63,9 +73,26 @@ export async function openReader(name: ReaderName): Promise<Read> {
 }
 
 async function readOurs(path: string): Promise<readonly Page[]> {
-  const pages: Page[] = [];
   const file = { path, name: path, byteSize: (await stat(path)).size, declaredMediaType: null };
-  for await (const message of readFileSegments({ ...file, maxChars: MOST_CHARS }))
+  return await pagesFrom(readFileSegments({ ...file, maxChars: MOST_CHARS }));
+}
+
+/** As a worker reads: in children that are isolated and stay for the next file. */
+async function readIsolated(concurrency: number): Promise<Read> {
+  const { openExtractors } = await import("../../../worker/extractors/extract-isolated.ts");
+  const limits = { timeoutMs: 120_000, memoryMb: 1_024, maxChars: MOST_CHARS };
+  const { extract } = openExtractors({ limits, concurrency });
+  const never = new AbortController().signal;
+  return async (path) => {
+    const { size } = await stat(path);
+    const file = { path, name: path, byteSize: size, sha256: "", declaredMediaType: null };
+    return await pagesFrom(extract({ ...file, dispose: async () => {} }, never));
+  };
+}
+
+async function pagesFrom(items: AsyncIterable<Extracted>): Promise<readonly Page[]> {
+  const pages: Page[] = [];
+  for await (const message of items)
     if (message.kind === "segment") {
       const { content, pageNumber, section } = message.segment;
       pages.push({ text: content, page: pageNumber, section });

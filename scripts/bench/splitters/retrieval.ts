@@ -15,15 +15,16 @@ import type { BenchOptions, Report } from "../figure.ts";
 import { loadPeer } from "../peers.ts";
 import { type LangChain, segmentsOf } from "./open-splitter.ts";
 
-const FOUND = 5;
+/** Chunks that are found for a question. */
+export const FOUND = 5;
 const TOKENS = 256;
 const BATCH = 64;
 const never = new AbortController().signal;
 
-type Span = { readonly from: number; readonly to: number };
-type Chunk = Span & { readonly text: string };
-type Question = { readonly text: string; readonly corpus: string; readonly spans: readonly Span[] };
-type Embed = (texts: readonly string[]) => Promise<readonly Float32Array[]>;
+export type Span = { readonly from: number; readonly to: number };
+export type Chunk = Span & { readonly text: string };
+export type Question = { readonly text: string; readonly corpus: string; readonly spans: readonly Span[] };
+export type Embed = (texts: readonly string[]) => Promise<readonly Float32Array[]>;
 type SplitCorpus = (text: string) => Promise<readonly Chunk[]>;
 
 const rowsOf = z.array(
@@ -37,12 +38,16 @@ const rowsOf = z.array(
   }),
 );
 
-export async function benchRetrieval(folder: string, report: Report, options: BenchOptions): Promise<void> {
-  const { questions, corpora } = await readSet(folder);
-  const embedder = await openEmbedder(
+/** The embedded model, which the questions and the chunks of a set are embedded with. */
+export const openSetEmbedder = () =>
+  openEmbedder(
     { ...readConfig({}), embeddingProvider: "embedded" },
     { tokenizer: async (name) => openTokenizer(name), cacheDir: join(process.cwd(), ".rag", "models") },
   );
+
+export async function benchRetrieval(folder: string, report: Report, options: BenchOptions): Promise<void> {
+  const { questions, corpora } = await readSet(folder);
+  const embedder = await openSetEmbedder();
   const batcher = openBatcher(embedder, { batch: BATCH, concurrency: 2 });
   const embed: Embed = async (texts) => (await batcher.embed(texts, never)).vectors;
   try {
@@ -105,7 +110,7 @@ const splitters: Readonly<Record<string, (parts: SplitterParts) => Promise<Split
   },
 };
 
-function splitAs(strategy: string, { embed }: SplitterParts): SplitCorpus {
+export function splitAs(strategy: string, { embed }: Pick<SplitterParts, "embed">): SplitCorpus {
   const limits = { tokens: TOKENS, overlapTokens: 0, chars: 0 };
   const { cut } = openChunker(strategy, limits, openTokenizer("bert-wordpiece"));
   return async (text) => {
@@ -139,13 +144,13 @@ function locate(text: string, chunks: readonly string[]): readonly Chunk[] {
   });
 }
 
-async function cutAll(corpora: ReadonlyMap<string, string>, split: SplitCorpus) {
+export async function cutAll(corpora: ReadonlyMap<string, string>, split: SplitCorpus) {
   const cut: { corpus: string; chunks: readonly Chunk[] }[] = [];
   for (const [corpus, text] of corpora) cut.push({ corpus, chunks: await split(text) });
   return cut;
 }
 
-function nearest(ask: Float32Array, vectors: readonly Float32Array[]): readonly number[] {
+export function nearest(ask: Float32Array, vectors: readonly Float32Array[]): readonly number[] {
   const scored = vectors.map((vector, at) => {
     let score = 0;
     for (let index = 0; index < ask.length; index += 1) score += (ask[index] ?? 0) * (vector[index] ?? 0);
@@ -157,10 +162,10 @@ function nearest(ask: Float32Array, vectors: readonly Float32Array[]): readonly 
     .map(({ at }) => at);
 }
 
-type Indexed = Chunk & { readonly corpus: string };
+export type Indexed = Chunk & { readonly corpus: string };
 
 /** Shares of the wanted characters that were found, and of the found ones that were wanted. */
-function scoreOf(question: Question, found: readonly (Indexed | undefined)[]) {
+export function scoreOf(question: Question, found: readonly (Indexed | undefined)[]) {
   const right = found.filter((chunk) => chunk?.corpus === question.corpus);
   const wanted = question.spans.reduce((sum, span) => sum + span.to - span.from, 0);
   const read = found.reduce((sum, chunk) => sum + (chunk === undefined ? 0 : chunk.to - chunk.from), 0);
@@ -172,10 +177,10 @@ function scoreOf(question: Question, found: readonly (Indexed | undefined)[]) {
   return { recall: Math.min(1, met / wanted), precision: read === 0 ? 0 : met / read };
 }
 
-const meanOf = (values: readonly number[]) =>
+export const meanOf = (values: readonly number[]) =>
   values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 
-async function readSet(folder: string) {
+export async function readSet(folder: string) {
   const rows = rowsOf.parse(
     parse(await readFile(join(folder, "questions_df.csv"), "utf8"), { columns: true }),
   );
