@@ -8,6 +8,7 @@ ENV NODE_ENV=production PORT=8080
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
 
+COPY bin ./bin
 COPY worker ./worker
 COPY supabase ./supabase
 
