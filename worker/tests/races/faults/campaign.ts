@@ -6,6 +6,7 @@ import { check } from "./check.ts";
 import type { Fleet } from "./fleet.ts";
 import { type History, readHistory } from "./history.ts";
 import { inject } from "./inject.ts";
+import { describeLeftover, lastOf } from "./leftover.ts";
 import { type Outcome, readOutcome } from "./outcome.ts";
 import type { OwnPostgres } from "./own-postgres.ts";
 import { inTime, patiently } from "./patience.ts";
@@ -71,11 +72,13 @@ export async function runFaults(
     const uploads = await withDigests(workload.uploads(), own);
     const history = await readHistory(sql);
     const outcome = await readOutcome(sql, uploads);
+    const violations = check(history, outcome, { leaseMs: LEASE_SECONDS * 1000 });
     return {
       injected,
-      violations: check(history, outcome, { leaseMs: LEASE_SECONDS * 1000 }),
+      violations,
       troubles: [
         ...endless,
+        ...violations.flatMap(({ rule, subject }) => (rule === "lost-job" ? [lastOf(history, subject)] : [])),
         ...fleet.crashes,
         ...ends.flatMap(({ code, says }) => (code === 0 ? [] : [`${says} at SIGTERM`])),
       ],
@@ -120,7 +123,11 @@ async function untilQuiet(sql: postgres.Sql, fleet: Fleet): Promise<readonly str
     );
     const left = Number(row?.jobs);
     if (left === 0) return [];
-    if (performance.now() > until) return [`${left} jobs did not end within ${QUIET_MS / 1000} s of quiet`];
+    if (performance.now() > until)
+      return [
+        `${left} jobs did not end within ${QUIET_MS / 1000} s of quiet`,
+        ...(await describeLeftover(sql)),
+      ];
     await patiently(
       () => sql`update public.rag_ingestion_queue set run_at = now()
         where status = 'queued' and run_at > now()`,
