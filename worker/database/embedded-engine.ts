@@ -31,9 +31,7 @@ export async function openEngine(dataFolder: string): Promise<Engine> {
   let known: ReadonlyMap<string, Signature> | null = null;
 
   const call = async (name: string, args: Arguments): Promise<unknown> => {
-    known ??= parseSignatures(
-      (await pglite.query<{ signatures: unknown }>(SIGNATURES_SQL)).rows[0]?.signatures,
-    );
+    known ??= parseSignatures((await pglite.query<{ answer: unknown }>(SIGNATURES_SQL)).rows[0]?.answer);
     const signature = known.get(name);
     if (signature === undefined) throw new Failure("database.not-migrated", { facts: { function: name } });
     const { sql, parameters } = writeCall(name, args, signature);

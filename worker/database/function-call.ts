@@ -52,7 +52,7 @@ const Signatures = z.record(
 );
 export type Signature = z.infer<typeof Signatures>[string];
 
-/** Every function of ours that this role may see; one row, one column `signatures`. */
+/** Every function of ours that this role may see; one row, one column `answer`. */
 export const SIGNATURES_SQL = `
   select coalesce(pg_catalog.json_object_agg(p.proname, pg_catalog.json_build_object(
     'answers', case when p.prorettype = 'pg_catalog.void'::pg_catalog.regtype then 'nothing'
@@ -71,7 +71,7 @@ export const SIGNATURES_SQL = `
     'timeout', (
       select pg_catalog.split_part(setting, '=', 2) from pg_catalog.unnest(p.proconfig) as setting
       where setting like 'statement_timeout=%')
-  )), '{}')::text as signatures
+  )), '{}')::text as answer
   from pg_catalog.pg_proc p
   where p.pronamespace = 'public'::pg_catalog.regnamespace and p.prokind = 'f' and p.proname like 'rag\\_%'
     and p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype`;

@@ -190,24 +190,32 @@ describeWith(["postgres", "pgbouncer"], "the Postgres transport", () => {
     await database.close();
   });
 
-  test("a network that goes dead in the middle of a call does not hold it for ever", async () => {
+  test.each([
+    ["a call", "rag_test_ping"],
+    ["the first look at what functions there are", "pg_proc"],
+  ])("a network that goes dead in the middle of %s does not hold it for ever", async (_what, sent) => {
     const target = new URL(fresh.url);
     const there = { port: Number(target.port), host: target.hostname };
     let dead = false;
+    let armed = sent === "pg_proc";
     const proxy = await serverThat((socket) => {
       const upstream = connect(there);
       upstream.on("error", () => {});
-      socket.on("data", (data) => dead || upstream.write(data));
+      socket.on("data", (data) => {
+        if (armed && data.includes(sent)) dead = true;
+        if (!dead) upstream.write(data);
+      });
       upstream.on("data", (data) => dead || socket.write(data));
       socket.on("close", () => upstream.destroy());
     });
     target.port = String(proxy.port);
     target.hostname = "127.0.0.1";
     const database = await databaseAt(target.href, { callTimeoutSeconds: 1 });
-    await database.call("rag_test_ping", {});
-    dead = true;
+    if (!armed) await database.call("rag_test_ping", {});
+    armed = true;
 
     const stuck = await failure(database.call("rag_test_ping", {}));
+    armed = false;
     dead = false;
 
     expect(stuck.code).toBe("database.timeout");

@@ -2,6 +2,7 @@
 import type { PendingQuery, Row } from "postgres";
 import type { SqlCall } from "../document/sql-call.ts";
 import { Failure } from "../failure/failure.ts";
+import { orAborted } from "../timing/durations.ts";
 import type { Database } from "./database.ts";
 import {
   type Arguments,
@@ -33,6 +34,7 @@ export type PostgresOptions = {
 
 const CONNECT_TIMEOUTS = new Set(["CONNECT_TIMEOUT", "ETIMEDOUT"]);
 const CALL_SECONDS = 60; // As long as the Supabase API allows at most.
+const LOOK_MS = 20_000;
 /** After its time limit a statement gets this long to obey the cancel request; then its connection is cut. */
 const CANCEL_GRACE_MS = 5000;
 
@@ -45,8 +47,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   const pool = openPool({ ...options, address });
   const poolApart = openPool({ ...options, poolMax: 1, address });
   const gate = openGate();
-  const signatures = rememberSignatures(pool);
   const callMs = (options.callTimeoutSeconds ?? CALL_SECONDS) * 1000;
+  const signatures = rememberSignatures(pool, Math.min(callMs, LOOK_MS));
 
   const callOnce = async (
     name: string,
@@ -166,22 +168,26 @@ async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
 }
 
 /** Functions and what they take, looked up once; forgotten when the schema turns out to have changed. */
-function rememberSignatures(pool: PostgresPool) {
+function rememberSignatures(pool: PostgresPool, limitMs: number) {
   let known: Promise<ReadonlyMap<string, Signature>> | null = null;
   const look = async (): Promise<ReadonlyMap<string, Signature>> => {
-    const rows = await pool.use(({ sql }) => sql.unsafe(SIGNATURES_SQL));
-    return parseSignatures(rows[0]?.signatures);
+    // Everybody waits for this one, so it has a time limit of its own and nobody's signal.
+    const statement = { sql: SIGNATURES_SQL, parameters: [] };
+    return parseSignatures(
+      await pool.use((connection) => runGuarded(connection, statement, limitMs, undefined)),
+    );
   };
   return {
     async of(name: string, signal: AbortSignal | undefined): Promise<Signature> {
       signal?.throwIfAborted();
-      known ??= look();
-      const found = (
-        await known.catch((thrown: unknown) => {
-          known = null;
-          throw thrown;
-        })
-      ).get(name);
+      if (known === null) {
+        const looking = look();
+        known = looking;
+        looking.catch(() => {
+          if (known === looking) known = null;
+        });
+      }
+      const found = (await (signal ? orAborted(known, signal) : known)).get(name);
       if (found === undefined) throw new Failure("database.not-migrated", { facts: { function: name } });
       return found;
     },

@@ -127,9 +127,10 @@ export function openBatcher(embedder: Embedder, options: BatcherOptions): Batche
     } catch (thrown) {
       const failure = failureFromUnknown(thrown);
       // Refused for a moment only: its jobs are held, and what is left of the request goes again.
-      if (failure.code === "embed.rate-limited" && pacer.blocked() === null) packer.putBack(request);
-      else failAll(request, failure);
+      if (failure.code !== "embed.rate-limited" || pacer.blocked() !== null) failAll(request, failure);
     }
+    packer.putBack(request);
+    if (packer.isWaiting()) pump();
   }
 
   function deliver(request: readonly WantedText[], { vectors, tokens }: Answers): void {

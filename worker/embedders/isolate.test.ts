@@ -118,6 +118,25 @@ test.each([
   expect(provider.seen.requests).toBe(2);
 });
 
+// Found by the fault suite: nobody sent such a text again, and whoever asked for it waited for ever.
+test.each([
+  ["has a text at fault", { poison: "cursed" }, "well"],
+  ["is refused for a moment", {}, "rate-limited-no-hint"],
+] as const)("a text whose job left when its request %s is there for the next one that asks", async (_what, server, mode) => {
+  const { provider, batcher } = await world(server, { batch: 4 });
+  provider.misbehave(mode, 1);
+  const left = new AbortController();
+  const leaves = () => left.abort(new Error("left"));
+  const stays = batcher.embedEach(["cursed", "of who stays"], never);
+  const gone = batcher.embedEach(["of who leaves", "another"], left.signal, leaves);
+
+  await expect(gone).rejects.toThrow("left");
+  await stays;
+  const { vectors } = await batcher.embedEach(["another", "of who leaves"], AbortSignal.timeout(3_000));
+
+  expect(vectors).toEqual([vectorOf("another", DIMENSIONS), vectorOf("of who leaves", DIMENSIONS)]);
+});
+
 test("a server that refuses even a plain word is misconfigured, and no text is to blame", async () => {
   const { provider, batcher } = await world({ poison: "" }, { batch: 8 });
 

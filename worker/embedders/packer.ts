@@ -84,12 +84,16 @@ export class Packer {
     );
   }
 
-  /** Texts of a request that did not leave after all: they are the first of the next. */
+  /**
+   * A request is over. Those of its texts that have no end yet are the first of the next; those that nobody wants
+   * are forgotten, for whoever asked for one that is never sent again would wait for ever.
+   */
   putBack(request: readonly WantedText[]): void {
     for (const wanted of request.toReversed()) {
+      if (wanted.state !== "under way") continue;
       const [call] = wanted.wanters;
-      if (wanted.state !== "under way" || call === undefined) continue;
-      this.#becomes(wanted, "waiting");
+      this.#becomes(wanted, call === undefined ? "over" : "waiting");
+      if (call === undefined) continue;
       const turn = this.#turnOf(call);
       turn.waiting = [wanted, ...turn.waiting.slice(turn.next)];
       turn.next = 0;
