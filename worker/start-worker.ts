@@ -76,7 +76,7 @@ export async function startWorker(
   options.signal.throwIfAborted();
   const workerId = nameWorker(config);
   const ledger = await openLedger({ call: database.call, workerId, budgetUsd: budgetOf(config, embedder) });
-  const batches = config.openaiBatch ? openBatches(parts, embedder, ledger, workerId) : null;
+  const batches = config.openaiBatch ? await openBatches(parts, embedder, ledger, workerId) : null;
   const { call } = database;
   const { signal } = options;
   const analysis = await openAnalysis(config, { activity, call, ledger, workerId, signal });
@@ -197,7 +197,7 @@ export async function startWorker(
 }
 
 /** Texts that go to the provider in batches, and the one who takes them there. Throws `config.invalid`. */
-function openBatches(
+async function openBatches(
   { config, database, activity }: Serving,
   embedder: Embedder,
   ledger: Ledger,
@@ -210,7 +210,7 @@ function openBatches(
     if (priceUsdPerMillionTokens > 0) ledger.admit();
   };
   const priced = { model, dimensions, priceUsdPerMillionTokens };
-  const api = openConfiguredBatches(config, embedder);
+  const api = await openConfiguredBatches(config, embedder);
   const paid = { admit, add: (spent: Spent) => ledger.add(spent) };
   const work = openEmbeddingBatches({
     ...priced,

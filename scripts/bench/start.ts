@@ -39,7 +39,7 @@ export async function benchStart(report: Report, options: BenchOptions): Promise
     if (cpu.length > 0) report({ ...figure, metric: "CPU median", value: quantile(cpu, 0.5) });
   };
   await measure("node -e 0", () => runCommand(["-e", "0"]));
-  await measure("rag --help", () => runCommand(["worker/main.ts", "--help"]));
+  await measure("rag --help", () => runCommand(["bin/rag.mjs", "--help"]));
   const world = await openPostgresWorld();
   try {
     const openai = await startEmbeddingServer({ dimensions: 384 });

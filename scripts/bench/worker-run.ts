@@ -28,7 +28,7 @@ export async function runWorkerOnce(settings: Readonly<Record<string, string>>):
 
 /** Starts `rag worker` with these settings over the environment's PATH alone; its log comes on both streams. */
 export function spawnWorker(settings: Readonly<Record<string, string>>, ...more: readonly string[]) {
-  return spawn(process.execPath, [...profiling(), "worker/main.ts", "worker", "--json", ...more], {
+  return spawn(process.execPath, [...profiling(), "bin/rag.mjs", "worker", "--json", ...more], {
     cwd: root,
     env: {
       PATH: process.env.PATH,

@@ -8,7 +8,7 @@ module.exports = {
       cwd: join(__dirname, "../.."),
       // PM2 would choose another runtime for a .ts file.
       interpreter: "node",
-      script: "worker/main.ts",
+      script: "bin/rag.mjs",
       args: "worker",
       exec_mode: "fork",
       kill_timeout: 30_000,

@@ -1,10 +1,10 @@
-// The only place that picks an analyst.
+// The only place that picks an analyst. It is loaded only where one is asked for.
 import type { Activity } from "../activity/activity.ts";
 import type { Config } from "../config/config.ts";
 import { writerPriceOf } from "../config/prices.ts";
 import { Failure } from "../failure/failure.ts";
 import type { Analyst } from "./analyst.ts";
-import { type ClaudeOptions, openClaude } from "./claude.ts";
+import type { ClaudeOptions } from "./claude.ts";
 
 export type AnalystConfig = Pick<
   Config,
@@ -20,12 +20,14 @@ export type AnalystConfig = Pick<
 >;
 
 /** null where no analysis is asked for. Throws `config.invalid`, and `analyse.denied` for a key that is none. */
-export function openAnalyst(config: AnalystConfig, activity: Activity): Analyst | null {
+export async function openAnalyst(config: AnalystConfig, activity: Activity): Promise<Analyst | null> {
   if (!config.enableClaudeAnalysis) {
     if (config.contextualChunks) throw invalid("RAG_CONTEXTUAL_CHUNKS needs RAG_ENABLE_CLAUDE_ANALYSIS.");
     return null;
   }
-  return openClaude({ ...claudeOptions(config), activity });
+  const options = claudeOptions(config);
+  const { openClaude } = await import("./claude.ts");
+  return openClaude({ ...options, activity });
 }
 
 /** How Claude is reached, and its price. Throws `config.invalid`. */

@@ -4,7 +4,6 @@ import { copyLimits, memoryBytes } from "../derived-options.ts";
 import { openHttpWays } from "../ingress/http-ways.ts";
 import type { RunningWorker, WorkerOptions, WorkerState } from "../queue/worker-state.ts";
 import type { Gateway } from "../realtime/gateway.ts";
-import { openConfiguredGateway } from "../realtime/open-gateway.ts";
 import { openChannels } from "../status/alerts/channels.ts";
 import { type StatusServer, startStatusServer } from "../status/status-server.ts";
 import { orAborted } from "../timing/durations.ts";
@@ -23,8 +22,8 @@ export async function withWorker<Result>(
   let running: RunningWorker | null = null;
   // The status server names the model. A provider that hangs must not keep us from stopping.
   if (options.signal !== undefined) await orAborted(parts.embedder(), options.signal);
-  const { config, activity } = parts;
-  const gateway = config.gateway ? openConfiguredGateway(config, activity, parts.realtime()) : null;
+  const { config } = parts;
+  const gateway = config.gateway ? await openGatewayHere(parts) : null;
   const hints = await hintsOf(parts);
   const wake = (jobId: string | null) => {
     running?.wake();
@@ -42,6 +41,12 @@ export async function withWorker<Result>(
     await running?.stop("end");
     await Promise.all([status.close(), gateway?.close(), hints.close()]);
   }
+}
+
+/** Loaded only for those who serve one. */
+async function openGatewayHere({ config, activity, realtime }: Parts): Promise<Gateway> {
+  const { openConfiguredGateway } = await import("../realtime/open-gateway.ts");
+  return openConfiguredGateway(config, activity, realtime());
 }
 
 const starting = ({ config }: Parts): WorkerState => ({

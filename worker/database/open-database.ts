@@ -1,10 +1,8 @@
-// Picks the transport: DATABASE_URL if set, else Supabase RPC when address and key are set, else embedded.
+// Picks the transport: DATABASE_URL if set, else Supabase RPC when address and key are set, else embedded. Each is
+// loaded only when it is the one.
 import type { Config } from "../config/config.ts";
 import { Failure } from "../failure/failure.ts";
 import type { Database } from "./database.ts";
-import { openEmbedded } from "./embedded.ts";
-import { openPostgres } from "./postgres.ts";
-import { openSupabase } from "./supabase.ts";
 
 export type DatabaseConfig = Pick<
   Config,
@@ -17,13 +15,19 @@ export type DatabaseConfig = Pick<
  */
 export async function openDatabase(config: DatabaseConfig): Promise<Database> {
   const { databaseUrl, supabaseUrl, supabaseKey, embeddedDir, poolMax, poolTimeoutSeconds } = config;
-  if (databaseUrl !== null) return openPostgres({ url: databaseUrl, poolMax, poolTimeoutSeconds });
+  if (databaseUrl !== null) {
+    const { openPostgres } = await import("./postgres.ts");
+    return await openPostgres({ url: databaseUrl, poolMax, poolTimeoutSeconds });
+  }
   // Half of it is a mistake: the embedded database would take the documents to a disk that nobody looks at.
   if ((supabaseUrl === null) !== (supabaseKey === null))
     throw new Failure("config.invalid", {
       says: "SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY (or SUPABASE_SECRET_KEY) belong together: one of them is missing.",
     });
-  if (supabaseUrl !== null && supabaseKey !== null)
-    return openSupabase({ url: supabaseUrl, key: supabaseKey });
-  return openEmbedded({ dir: embeddedDir, patienceSeconds: poolTimeoutSeconds });
+  if (supabaseUrl !== null && supabaseKey !== null) {
+    const { openSupabase } = await import("./supabase.ts");
+    return await openSupabase({ url: supabaseUrl, key: supabaseKey });
+  }
+  const { openEmbedded } = await import("./embedded.ts");
+  return await openEmbedded({ dir: embeddedDir, patienceSeconds: poolTimeoutSeconds });
 }

@@ -1,15 +1,13 @@
-// The only place that picks an embedder.
+// The only place that picks an embedder. Each is loaded only when it is the one: a provider's library is hundreds of
+// files, and a worker that starts has jobs waiting.
 import type { Config } from "../config/config.ts";
 import type { EncodingTokenizer, Tokenizer, WordPieceVocabulary } from "../document/tokenizer.ts";
 import { Failure } from "../failure/failure.ts";
-import { openEmbedded } from "./embedded.ts";
 import type { Embedder } from "./embedder.ts";
-import { type LocalLlamaConfig, openConfiguredLocalLlama } from "./llama/open-local-llama.ts";
+import type { LocalLlamaConfig } from "./llama/open-local-llama.ts";
 import type { ServerNews } from "./llama/server-on-demand.ts";
-import { openLlamaServer } from "./llama-server.ts";
 import { MINILM_DIMENSIONS, MINILM_NAME } from "./minilm-model.ts";
-import { askServedModel, OPENAI_URL, openOpenAi } from "./openai.ts";
-import { type BatchApi, openBatchApi } from "./openai-batches.ts";
+import type { BatchApi } from "./openai-batches.ts";
 
 // A file of 20,000 texts takes its time on a slow line.
 const BATCH_TIMEOUT_MS = 600_000;
@@ -64,6 +62,7 @@ async function openConfiguredOpenAi(config: EmbedderConfig, parts: EmbedderParts
   if (config.openaiApiKey === null && config.openaiBaseUrl === null)
     throw missing("RAG_EMBEDDING_PROVIDER is openai, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set.");
   const { openaiApiKey: apiKey, openaiBaseUrl: baseUrl } = config;
+  const { askServedModel, openOpenAi } = await import("./openai.ts");
   const served =
     config.embeddingModel === null && baseUrl !== null
       ? await askServedModel({ apiKey, baseUrl }, signal)
@@ -80,10 +79,14 @@ async function openConfiguredOpenAi(config: EmbedderConfig, parts: EmbedderParts
 }
 
 /** The Batch API of the same account, for a model that is open already. */
-export function openConfiguredBatches(
+export async function openConfiguredBatches(
   config: EmbedderConfig,
   { model, dimensions }: Pick<Embedder, "model" | "dimensions">,
-): BatchApi {
+): Promise<BatchApi> {
+  const [{ OPENAI_URL }, { openBatchApi }] = await Promise.all([
+    import("./openai.ts"),
+    import("./openai-batches.ts"),
+  ]);
   const { openaiApiKey: apiKey, openaiBaseUrl } = config;
   const baseUrl = openaiBaseUrl ?? OPENAI_URL;
   return openBatchApi({ apiKey, baseUrl, timeoutMs: BATCH_TIMEOUT_MS, model, dimensions });
@@ -91,15 +94,18 @@ export function openConfiguredBatches(
 
 async function openConfiguredLlamaServer(config: EmbedderConfig, parts: EmbedderParts, signal: AbortSignal) {
   const { llamaServerUrl: url, llamaServerModel: file } = config;
-  if (url === null && file !== null)
+  if (url === null && file !== null) {
+    const { openConfiguredLocalLlama } = await import("./llama/open-local-llama.ts");
     return await openConfiguredLocalLlama(file, config, {
       ...parts,
       ...(parts.tellOfServer && { tell: parts.tellOfServer }),
     });
+  }
   if (url === null)
     throw missing(
       "RAG_EMBEDDING_PROVIDER is llama-server, but neither LLAMA_SERVER_URL nor LLAMA_SERVER_MODEL is set.",
     );
+  const { openLlamaServer } = await import("./llama-server.ts");
   const options = {
     url,
     apiKey: config.llamaServerApiKey,
@@ -121,6 +127,7 @@ async function openConfiguredEmbedded(config: EmbedderConfig, parts: EmbedderPar
     });
   const tokenizer = await parts.tokenizer("bert-wordpiece");
   if (!encodes(tokenizer)) throw new TypeError(`${tokenizer.name} counts only`);
+  const { openEmbedded } = await import("./embedded.ts");
   return await openEmbedded({ cacheDir: parts.cacheDir, tokenizer });
 }
 

@@ -5,8 +5,6 @@ import type { Config } from "../config/config.ts";
 import type { SqlCall } from "../document/sql-call.ts";
 import { Failure } from "../failure/failure.ts";
 import { type HintSender, openHintSender } from "../wake-buses/hint-sender.ts";
-import { watchRoot } from "./files/watch-root.ts";
-import { openNatsMessages } from "./nats-messages.ts";
 
 export type WaysIn = { close(): Promise<void> };
 
@@ -29,12 +27,16 @@ export async function startWaysIn(options: WaysInOptions): Promise<WaysIn> {
   if (root === null && messages === null) return { close: async () => {} };
   const hints = await openHintSender(config, () => {});
   const wake = wakeBoth(hints, options.wake);
-  const ways = [
-    ...(messages === null
-      ? []
-      : [openNatsMessages({ url: messages, call, activity, wake, streams: config.natsMessages === "auto" })]),
-    ...(root === null ? [] : [watchRoot({ call, activity, config, root, holder: workerId, wake })]),
-  ];
+  const ways: WaysIn[] = [];
+  if (messages !== null) {
+    const { openNatsMessages } = await import("./nats-messages.ts");
+    const streams = config.natsMessages === "auto";
+    ways.push(openNatsMessages({ url: messages, call, activity, wake, streams }));
+  }
+  if (root !== null) {
+    const { watchRoot } = await import("./files/watch-root.ts");
+    ways.push(watchRoot({ call, activity, config, root, holder: workerId, wake }));
+  }
   return {
     async close() {
       await Promise.all(ways.map((way) => way.close()));

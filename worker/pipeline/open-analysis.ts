@@ -1,7 +1,6 @@
 // The process's one way to the analyst: at once or in batches, with what it costs.
 import type { Activity } from "../activity/activity.ts";
 import type { Analyst } from "../analysts/analyst.ts";
-import { openMessageBatches } from "../analysts/claude-batches.ts";
 import { type AnalystConfig, claudeOptions, openAnalyst } from "../analysts/open-analyst.ts";
 import type { Config } from "../config/config.ts";
 import type { Ledger } from "../costs/ledger.ts";
@@ -11,7 +10,6 @@ import { failureFromUnknown } from "../failure/from-unknown.ts";
 import type { Analysing } from "./analyse-segments.ts";
 import { openAnalysisBatches } from "./analysis-batches.ts";
 import { startLlmBatches } from "./llm-batches.ts";
-import { openMessageBatchWork } from "./message-batches.ts";
 
 export type Analysis = {
   /** null where nothing is analysed. */
@@ -34,11 +32,15 @@ export async function openAnalysis(
   config: AnalystConfig & Pick<Config, "claudeMode">,
   { activity, call, ledger, workerId, signal }: AnalysisParts,
 ): Promise<Analysis> {
-  const analyst = openAnalyst(config, activity);
+  const analyst = await openAnalyst(config, activity);
   if (analyst === null) return { analysing: null, stop: async () => {} };
   await checkAnalyst(analyst, AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)]));
   if (config.claudeMode === "direct")
     return { analysing: { analyst, ledger, workerId, batches: null }, stop: async () => {} };
+  const [{ openMessageBatches }, { openMessageBatchWork }] = await Promise.all([
+    import("../analysts/claude-batches.ts"),
+    import("./message-batches.ts"),
+  ]);
   const admit = () => {
     if (analyst.isPriced) ledger.admit();
   };

@@ -2,7 +2,6 @@
 // jobs go on, and the newest of it is sent when it is back.
 import { failureFromUnknown } from "../failure/from-unknown.ts";
 import { within } from "../timing/durations.ts";
-import { connectRedis } from "../wake-buses/redis.ts";
 import type { ServerAddress } from "../wake-buses/server-address.ts";
 import { stayConnected, type Times } from "../wake-buses/stay-connected.ts";
 import type { Broker } from "../wake-buses/wake-bus.ts";
@@ -46,7 +45,11 @@ export function publishToRedis(address: ServerAddress, news: LinkNews, times?: T
     }
   };
   const link = stayConnected(
-    (signal) => connectRedis({ address, hear: null, channel: REALTIME_CHANNEL }, signal),
+    async (signal) => {
+      // Imported only here: most workers publish elsewhere, and the client is hundreds of files.
+      const { connectRedis } = await import("../wake-buses/redis.ts");
+      return await connectRedis({ address, hear: null, channel: REALTIME_CHANNEL }, signal);
+    },
     {
       connected(connection) {
         broker = connection;

@@ -8,7 +8,7 @@ const LIMIT_MS = 30_000;
 
 export async function checkAnalyst({ config, activity }: Parts): Promise<readonly Finding[]> {
   return await attempt("analysis", async () => {
-    const analyst = openAnalyst(config, activity);
+    const analyst = await openAnalyst(config, activity);
     if (analyst === null) return [green("analysis", "off: RAG_ENABLE_CLAUDE_ANALYSIS is not set")];
     await analyst.check(AbortSignal.timeout(LIMIT_MS));
     const mode = config.claudeMode === "batch" ? "in batches, at half the price" : "at once";

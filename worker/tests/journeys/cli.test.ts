@@ -1,5 +1,5 @@
 // The command line before it reaches a database: help, wrong usage, wrong settings, an old Node.
-import { writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openWorld, type RagWorld, root } from "./rag-process.ts";
@@ -147,6 +147,8 @@ test("bin/rag.mjs, which npx and npm scripts run, is the same program", async ()
 
     expect(one.out).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(other.out).toBe(one.out);
+    // Compiled code stays with the product, and not where anybody on the machine could put some.
+    expect(await readdir(join(root, "node_modules/.cache/rag"))).not.toEqual([]);
   } finally {
     await shim.close();
   }

@@ -127,7 +127,7 @@ function faults(deployment: Deployment): string[] {
   const found: string[] = [];
   if (deployment.killedAfter !== wanted) found.push(`kills after ${deployment.killedAfter} s, not ${wanted}`);
   // Started through npm or a shell, the worker would never see the signal.
-  if (!/^(\/usr\/bin\/)?node worker\/main\.ts worker$/.test(deployment.command)) {
+  if (!/^(\/usr\/bin\/)?node bin\/rag\.mjs worker$/.test(deployment.command)) {
     found.push(`starts "${deployment.command}"`);
   }
   if (deployment.signal !== "SIGTERM" && deployment.signal !== "SIGINT") {
@@ -149,7 +149,7 @@ describe.each(Object.entries({ railway, fly, render, docker, systemd, pm2 }))("%
 test.each<[keyof Deployment, string | number, string]>([
   ["killedAfter", 10, "kills after 10 s, not 30"],
   ["command", "npm run worker:rag", 'starts "npm run worker:rag"'],
-  ["command", "sh -c 'node worker/main.ts worker'", `starts "sh -c 'node worker/main.ts worker'"`],
+  ["command", "sh -c 'node bin/rag.mjs worker'", `starts "sh -c 'node bin/rag.mjs worker'"`],
   ["signal", "SIGQUIT", "sends SIGQUIT"],
   ["healthPath", "/ready", "asks /ready"],
 ])("a deployment with %s %j is found out", (field, value, fault) => {

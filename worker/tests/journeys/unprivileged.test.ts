@@ -97,7 +97,7 @@ describeUnlessMissing(missing, "a read-only tree and an unprivileged user", () =
       ? join("/app", process.execPath.slice(root.length))
       : process.execPath;
     const rag = (...args: string[]) =>
-      run("/bin/sh", "-c", `cd /app && exec ${node} worker/main.ts "$@"`, "rag", ...args);
+      run("/bin/sh", "-c", `cd /app && exec ${node} bin/rag.mjs "$@"`, "rag", ...args);
     return { run, rag, data: join(folder, "data") };
   }
 
