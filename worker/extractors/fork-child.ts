@@ -33,6 +33,8 @@ function nodeArguments(limits: Pick<ExtractLimits, "memoryMb">, folder: string):
   const readable = [
     join(packageFolder, "package.json"),
     join(workerFolder, "*"),
+    // Packages are found by the way of links (pnpm, a folder that is linked as a whole) and read where they lie.
+    join(packageFolder, "node_modules", "*"),
     join(modules, "*"),
     join(folder, "*"),
   ];

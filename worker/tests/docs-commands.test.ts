@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -85,14 +85,6 @@ const unaccounted = (lines: readonly string[]) =>
 
 type Running = { readonly said: () => string; readonly ended: Promise<number | null>; stop(): void };
 
-/** Hard links take a second. A symbolic one would lead the readers' processes to files that they may not open. */
-async function linkPackages(from: string, to: string): Promise<void> {
-  const [code] = await once(spawn("cp", ["-al", from, to], { stdio: "ignore" }), "close");
-  if (code === 0) return;
-  await rm(to, { recursive: true, force: true });
-  await cp(from, to, { recursive: true, verbatimSymlinks: true });
-}
-
 class Clone {
   readonly folder: string;
   readonly #environment: Readonly<Record<string, string>>;
@@ -103,12 +95,12 @@ class Clone {
     this.#environment = environment;
   }
 
-  /** The repository as it lies here, without what a clone has not; the packages are as `npm ci` left them. */
+  /** The repository as it lies here, without what a clone has not; the packages are those that `npm ci` left there, by a link. */
   static async open(environment: Readonly<Record<string, string>>): Promise<Clone> {
     const folder = await mkdtemp(join(tmpdir(), "rag-clone-"));
     const own = ["node_modules", ".git", ".rag", "dist", ".env", ".env.local"];
     await cp(root, folder, { recursive: true, filter: (path) => !own.includes(basename(path)) });
-    await linkPackages(join(root, "node_modules"), join(folder, "node_modules"));
+    await symlink(join(root, "node_modules"), join(folder, "node_modules"));
     return new Clone(folder, environment);
   }
 
