@@ -110,8 +110,9 @@ $$;
 
 -- The terms of live chunks that are not filled yet, made here and now (about a millisecond each): of the 200 that
 -- look most like the question. That is judged by the beginnings of its words, which stemming leaves alone.
+-- among: how many chunks there are that are not filled.
 create or replace function public.rag_unfilled_terms(p_lexemes text[], p_filter jsonb, p_model text)
-returns table (document_id uuid, generation integer, chunk_index integer, terms tsvector)
+returns table (document_id uuid, generation integer, chunk_index integer, terms tsvector, among bigint)
 language sql stable set search_path = '' as $$
   with unfilled as (
     select g.document_id, g.generation from public.rag_generations g
@@ -121,7 +122,7 @@ language sql stable set search_path = '' as $$
   ), alike as (
     select c.document_id, c.generation, c.chunk_index, x.text, (
       select count(*) from unnest(p_lexemes) l
-      where strpos(x.folded, left(l, greatest(2, length(l) - 2))) > 0) as words
+      where strpos(x.folded, left(l, greatest(2, length(l) - 2))) > 0) as words, count(*) over () as among
     from unfilled u
     join public.rag_document_chunks c on c.document_id = u.document_id and c.generation = u.generation
     cross join lateral (
@@ -135,7 +136,7 @@ language sql stable set search_path = '' as $$
     select a.document_id, a.generation, public.rag_generation_language(a.document_id, a.generation) as language
     from (select distinct document_id, generation from alike where words > 0) a
   )
-  select a.document_id, a.generation, a.chunk_index, public.rag_terms_of(l.language, a.text)
+  select a.document_id, a.generation, a.chunk_index, public.rag_terms_of(l.language, a.text), a.among
   from alike a join language l on l.document_id = a.document_id and l.generation = a.generation
   where a.words > 0
 $$;
@@ -183,6 +184,12 @@ declare
   v_words double precision;
   v_phrases tsquery;
   v_among uuid[];
+  v_unfilled boolean := exists (select 1 from public.rag_generations g where g.state = 'live' and not g.terms_filled);
+  v_documents uuid[];
+  v_generations integer[];
+  v_indexes integer[];
+  v_terms tsvector[];
+  v_among_all bigint;
   v_saturation text;
   v_best jsonb;
 begin
@@ -219,9 +226,27 @@ begin
     from unnest(v_lexemes) with ordinality as l(lexeme, place) where v_all > 0;
     v_counts := coalesce(v_counts, array_fill(0::double precision, array[cardinality(v_lexemes)]));
   end if;
+  if v_unfilled then
+    select array_agg(u.document_id), array_agg(u.generation), array_agg(u.chunk_index), array_agg(u.terms),
+      max(u.among)
+    into v_documents, v_generations, v_indexes, v_terms, v_among_all
+    from public.rag_unfilled_terms(v_lexemes, v_filter, p_model) u;
+    -- Counted with the others: of a collection that is hardly filled, the statistics know neither which words are
+    -- rare nor how long a chunk is.
+    if v_terms is not null then
+      v_all := v_all + v_among_all;
+      v_words := coalesce(v_words, 0)
+        + v_among_all * (select avg(public.rag_count_words(u.terms)) from unnest(v_terms) u (terms));
+      select array_agg(w.count + (
+          select count(*) from unnest(v_terms) u (terms) where u.terms @@ quote_literal(w.lexeme)::tsquery)
+        order by w.place)
+      into v_counts
+      from unnest(v_lexemes, v_counts) with ordinality as w (lexeme, count, place);
+    end if;
+  end if;
   v_all := greatest(v_all, 1);
   -- Most forms of a word are in no language's terms. Only chunks that are not counted yet may have others.
-  if not exists (select 1 from public.rag_generations g where g.state = 'live' and not g.terms_filled) then
+  if not v_unfilled then
     select array_agg(w.lexeme), array_agg(w.count) into v_lexemes, v_counts
     from unnest(v_lexemes, v_counts) as w(lexeme, count) where w.count > 0;
     if v_lexemes is null then
@@ -248,7 +273,7 @@ begin
           where t.terms @@ %2$L::tsquery %3$s %4$s and ($1 = '{}' or public.rag_filter_accepts(d, $1))
           union all
           select t.document_id, t.generation, t.chunk_index, t.terms, $5 + $4 * public.rag_count_words(t.terms)
-          from public.rag_unfilled_terms($2, $1, $6) t
+          from unnest($7, $8, $9, $10) t (document_id, generation, chunk_index, terms)
           where t.terms @@ %5$L::tsquery %3$s) candidate
       )
       select jsonb_agg(jsonb_build_object('document_id', b.document_id, 'generation', b.generation,
@@ -266,7 +291,8 @@ begin
     into v_best
     using v_filter, v_lexemes, v_limit,
       -- k1 * b * words / mean, and k1 * (1 - b).
-      0.9::double precision * v_all / greatest(v_words, 1), 0.3::double precision, p_model;
+      0.9::double precision * v_all / greatest(v_words, 1), 0.3::double precision, p_model,
+      v_documents, v_generations, v_indexes, v_terms;
     exit when v_among is not null or jsonb_array_length(v_best) >= v_limit;
   end loop;
   return query

@@ -78,6 +78,27 @@ describeEveryDatabase("search", (leg) => {
     expect(hits.map((hit) => hit.content).sort()).toEqual(["river one", "river three", "river two"]);
   });
 
+  test("chunks that are not filled yet are ranked by how rare a word is and how long a chunk is, as after", async () => {
+    const about =
+      "I will stop the leak myself and seal the skylight, for there is lead flashing left at home and";
+    const chunks = [
+      `${about} on a dry day the roof can be reached before anybody comes to open the door`,
+      "The member offered to pay.",
+      ...Array.from(
+        { length: 6 },
+        (_, at) => `What else was offered at meeting ${at} by those who had come to it`,
+      ),
+    ];
+    await world.ingest(chunks);
+    const ask = async () => (await byText("Who offered to stop the leak?")).map((hit) => hit.content);
+    const before = await ask();
+    await world.call("rag_fill_terms", { p_limit: 3 });
+    const between = await ask();
+    await world.call("rag_fill_terms", { p_limit: 100 });
+
+    expect([before[0], between[0], (await ask())[0]]).toEqual(Array(3).fill(chunks[0]));
+  });
+
   test("any word of a question may match", async () => {
     await world.ingest(["the lighthouse keeper sleeps"]);
     expect(await byText("where does the keeper of the harbour live?")).toHaveLength(1);
