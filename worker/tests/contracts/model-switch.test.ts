@@ -57,6 +57,12 @@ describeEveryDatabase("a change of models", (leg) => {
     );
     return state;
   };
+  /** The switch itself; waits for another test's transaction on this server, as settle does. */
+  const finish = () =>
+    vi.waitFor(
+      async () => expect(await world.call("rag_finish_switch", {})).toMatchObject({ state: "switched" }),
+      { timeout: 20_000, interval: 2 },
+    );
   const reembed = async (job: Job, texts: readonly string[]) => {
     const begun = await beginAs(job, NEXT);
     const rows = texts.map((text, at) => chunk(at, text, nextVectorOf(text)));
@@ -236,7 +242,7 @@ describeEveryDatabase("a change of models", (leg) => {
     expect(await seen()).toEqual(expected);
 
     // Before the walk that makes the new generations the live ones, and after it.
-    await world.call("rag_finish_switch", {});
+    await finish();
     expect(await seen()).toEqual(expected);
     expect(await settle()).toBe("idle");
 
@@ -266,7 +272,7 @@ describeEveryDatabase("a change of models", (leg) => {
     await askToSwitch();
     await settle();
     await reembed(await claimOneAs(NEW), ["before"]);
-    await world.call("rag_finish_switch", {});
+    await finish();
     await world.enqueue({ document_id: first.document?.id });
     const job = await claimOneAs(NEW);
     await beginAs(job, NEXT, "content of after");
