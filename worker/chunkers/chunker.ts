@@ -25,10 +25,11 @@ export const UNITS_PER_TOKEN = 32;
 export type EmbedSnippets = (texts: readonly string[]) => Promise<readonly Float32Array[]>;
 
 /**
- * How the chunks of the document's former text begin: SEAM_UNITS of each, behind what it repeats of the one before.
- * Where the new text can be cut at one of them it is, so that behind an edit all chunks are the former ones again.
+ * How the chunks of the document's former text begin (SEAM_UNITS of each, behind what it repeats of the one before),
+ * and the numbers of those that begin so, rising. Where the new text can be cut at one of them it is, so that behind an
+ * edit all chunks are the former ones again.
  */
-export type Seams = ReadonlySet<string>;
+export type Seams = ReadonlyMap<string, readonly number[]>;
 
 /** Long enough to be told apart, short enough that 10,000 of them are 400 KB. */
 export const SEAM_UNITS = 40;

@@ -18,9 +18,12 @@ export type Reach = {
   readonly ceiling: number;
   /** The last word ends its passage; otherwise LOOK_AHEAD shares and more are there to choose from. */
   readonly complete: boolean;
-  /** What follows this piece is where a chunk of the document's former text began. */
-  readonly isSeam: (index: number) => boolean;
+  /** Which chunk of the document's former text began as what follows this piece; null where there are none. */
+  readonly seamAt: ((index: number) => Seam) | null;
 };
+
+/** 1 for the next one, up to NEXT_SEAMS; Infinity for one from elsewhere, for text repeats itself; null for none. */
+export type Seam = number | null;
 
 /** Answers the last word of the next chunk, at most a full share; below `passage.fresh` when no new word fits. */
 export type ChooseEnd = (reach: Reach) => number;
@@ -34,7 +37,7 @@ const LARGEST_PREFIX = 0.25;
 const LARGEST_OVERLAP = 0.5;
 
 export function cutChunks(chooseEnd: ChooseEnd, limits: ChunkLimits, tokenizer: Tokenizer): CutChunks {
-  return async function* (segments, _embed, seams = new Set()) {
+  return async function* (segments, _embed, seams = new Map()) {
     const cutter = new Cutter(chooseEnd, limits, tokenizer, seams);
     for await (const segment of segments) yield* cutter.take(segment);
     yield* cutter.endPassage();
@@ -61,6 +64,9 @@ class Cutter {
   /** The last segment with text ended in white space. */
   #glued = false;
   #chunkIndex = 0;
+  /** The former chunk that was met last, and one that may have been: its beginning stands here, out of its order. */
+  #former = -1;
+  #maybe = -1;
 
   constructor(chooseEnd: ChooseEnd, limits: ChunkLimits, tokenizer: Tokenizer, seams: Seams) {
     this.#seams = seams;
@@ -170,9 +176,10 @@ class Cutter {
 
   #cut(passage: Passage, complete: boolean): Chunk {
     let ceiling = passage.words.length - 1;
-    const isSeam = (index: number) => this.#seams.size > 0 && this.#seams.has(passage.beginning(index + 1));
+    const seamAt = this.#seams.size === 0 ? null : (index: number) => this.#seamAt(passage, index + 1);
+    this.#meetFormer(passage);
     for (;;) {
-      const last = this.#chooseEnd({ passage, ceiling, complete, isSeam });
+      const last = this.#chooseEnd({ passage, ceiling, complete, seamAt });
       const { fresh } = passage;
       if (last >= fresh) {
         const tokens = this.#tokensOf(passage, last);
@@ -190,6 +197,25 @@ class Cutter {
         ceiling = passage.words.length - 1;
       } else return this.#close(passage, 0, "", passage.count(0, 0));
     }
+  }
+
+  /** The chunk that is to be cut now may begin as a former one did. */
+  #meetFormer(passage: Passage): void {
+    const [first, ...others] = this.#seams.get(passage.beginning(passage.fresh)) ?? [];
+    if (first === undefined) return;
+    const next = [first, ...others].find((number) => this.#stepsTo(number) <= NEXT_SEAMS);
+    this.#maybe = next ?? first;
+    this.#former = next ?? this.#former;
+  }
+
+  #stepsTo(number: number): number {
+    const steps = [this.#former, this.#maybe].map((met) => number - met);
+    return Math.min(...steps.filter((step) => step > 0 && step <= NEXT_SEAMS));
+  }
+
+  #seamAt(passage: Passage, word: number): Seam {
+    const begin = this.#seams.get(passage.beginning(word));
+    return begin === undefined ? null : Math.min(...begin.map((number) => this.#stepsTo(number)));
   }
 
   /** Of the first word by itself: its share of a pretoken that goes on behind it may be more than it counts alone. */
@@ -253,6 +279,9 @@ class Cutter {
 }
 
 const BLANK = 32;
+
+/** An edit does away with the beginnings of a few chunks at most, or with many: then any will do to go on from. */
+const NEXT_SEAMS = 4;
 
 /**
  * A pretoken that reached over the ends of many segments, as words with form feeds between them do for BERT, would be

@@ -12,10 +12,10 @@ const PAGE = 1000;
 const MOST_SEAMS = 200_000;
 
 export async function readSeams(generation: Generation, step: StepContext): Promise<Seams> {
-  const seams = new Set<string>();
+  const seams = new Map<string, number[]>();
   const { former } = generation;
   if (former === null) return seams;
-  const repeated = new Set<string>();
+  let number = 0;
   for (let first = 0; first < Math.min(former.chunks, MOST_SEAMS); first += PAGE) {
     const args = {
       p_document_id: step.document.id,
@@ -25,9 +25,12 @@ export async function readSeams(generation: Generation, step: StepContext): Prom
     };
     const page = beginnings.parse(await step.call("rag_read_seams", args, { signal: step.signal }));
     step.touch();
-    for (const seam of page) (seams.has(seam) ? repeated : seams).add(seam);
+    for (const seam of page) {
+      const begin = seams.get(seam);
+      if (begin === undefined) seams.set(seam, [number]);
+      else begin.push(number);
+      number += 1;
+    }
   }
-  // What begins several chunks marks no place.
-  for (const seam of repeated) seams.delete(seam);
   return seams;
 }
