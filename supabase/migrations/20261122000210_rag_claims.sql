@@ -182,7 +182,8 @@ end $$;
 -- and each takes at most a sixteenth of the cap. So whoever sees room for seven such shares beside its own jobs cannot
 -- pass the cap: every other claim has either been counted, for its ticket is given back after it is visible, or takes
 -- no more than a share. p_again: this transaction has claimed before; its share may be spent.
-create or replace function public.rag_heed_limits(p_places tid[], p_again boolean) returns tid[]
+-- p_tenants: whose the rows are, one each.
+create or replace function public.rag_heed_limits(p_places tid[], p_tenants text[], p_again boolean) returns tid[]
 language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
   v_ticket boolean := false;
@@ -200,8 +201,7 @@ begin
     exit when v_ticket;
   end loop;
   with met as materialized (
-    select q.tenant_id, count(*)::integer as jobs
-    from public.rag_ingestion_queue q where q.ctid = any (p_places) group by q.tenant_id
+    select n.tenant_id, count(*)::integer as jobs from unnest(p_tenants) n (tenant_id) group by n.tenant_id
   ), capped as materialized (
     select m.tenant_id, m.jobs, t.max_jobs
     from met m join public.rag_tenants t on t.tenant_id = m.tenant_id where t.max_jobs is not null
@@ -280,6 +280,7 @@ declare
     coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_8'), 0),
     coalesce(pg_catalog.pg_sequence_last_value('public.rag_queue_floor_9'), 0)];
   v_places tid[];
+  v_tenants text[];
   v_allowed tid[];
   v_jobs json;
   v_priorities smallint[];
@@ -287,10 +288,10 @@ declare
 begin
   -- More than once only when all that was met had to be set aside: a backlog of a tenant at its cap.
   for v_round in 1..20 loop
-    select array_agg(r.place) into v_places from (
-      select l.place from generate_series(9, 0, -1) as lane (priority)
+    select array_agg(r.place), array_agg(r.tenant_id) filter (where p_limited) into v_places, v_tenants from (
+      select l.place, l.tenant_id from generate_series(9, 0, -1) as lane (priority)
       cross join lateral (
-        select q.ctid as place from public.rag_ingestion_queue q
+        select q.ctid as place, q.tenant_id from public.rag_ingestion_queue q
         where q.status = 'queued' and q.position is not null and q.waits_for is null
           and q.priority = lane.priority::smallint and q.position >= v_floors[lane.priority + 1]
           and q.kind = any (p_kinds)
@@ -301,7 +302,7 @@ begin
       return null;
     end if;
     exit when not p_limited;
-    v_allowed := public.rag_heed_limits(v_places, p_again);
+    v_allowed := public.rag_heed_limits(v_places, v_tenants, p_again);
     exit when v_allowed <> '{}';
   end loop;
   if p_limited then

@@ -288,7 +288,8 @@ begin
   with left_over as (
     update public.rag_batch_texts t
     set state = case when t.tries >= 3 and p_outcome <> 'cancelled' then 'failed' else 'waiting' end,
-        error_detail = case when t.tries >= 3 then 'no answer in three batches' end, updated_at = now()
+        error_detail = case when t.tries >= 3 and p_outcome <> 'cancelled' then 'no answer in three batches' end,
+        updated_at = now()
     where t.batch_id = p_batch and t.state = 'submitted'
     returning t.state)
   select count(*) filter (where l.state = 'waiting'), count(*) filter (where l.state = 'failed')
