@@ -322,14 +322,11 @@ create trigger rag_queue_before_replace before update of priority, run_at on pub
 -- NOTIFY takes a lock on the whole database at commit, hence one a statement, and none when nobody listens.
 create or replace function public.rag_wake_workers(p_operation text, p_document_id uuid) returns void
 language plpgsql set search_path = '' as $$
-declare
-  v_payload text;
 begin
-  select jsonb_build_object('operation', p_operation, 'document_id', p_document_id, 'timestamp', now(),
+  perform pg_catalog.pg_notify(c.channel, jsonb_build_object(
+    'operation', p_operation, 'document_id', p_document_id, 'timestamp', now(),
     -- A payload holds less than 8,000 bytes.
-    'file_path', (select left(d.source_uri, 1000) from public.rag_documents d where d.id = p_document_id))::text
-  into v_payload;
-  perform pg_catalog.pg_notify(c.channel, v_payload)
+    'file_path', (select left(d.source_uri, 1000) from public.rag_documents d where d.id = p_document_id))::text)
   from (select distinct w.listen_channel as channel from public.rag_workers w
     where w.listen_channel is not null and w.alive_until >= now()) c;
 end $$;
@@ -339,12 +336,12 @@ language plpgsql set search_path = '' as $$
 declare
   v_document_id uuid;
 begin
-  if exists (select 1 from public.rag_workers w where w.listen_channel is not null and w.alive_until >= now()) then
-    select i.document_id into v_document_id from inserted i
-    where i.status = 'queued' and i.position is not null and i.waits_for is null limit 1;
-    if found then
-      perform public.rag_wake_workers('insert', v_document_id);
-    end if;
+  select i.document_id into v_document_id from inserted i
+  where i.status = 'queued' and i.position is not null and i.waits_for is null
+    and exists (select 1 from public.rag_workers w where w.listen_channel is not null and w.alive_until >= now())
+  limit 1;
+  if found then
+    perform public.rag_wake_workers('insert', v_document_id);
   end if;
   return null;
 end $$;
