@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
+const ownMain = fileURLToPath(new URL("../../main.ts", import.meta.url));
 
 export type WorkerProcess = {
   readonly child: ChildProcess;
@@ -23,6 +23,8 @@ export type WorkerSetting = {
   readonly databaseUrl: string | null;
   readonly embeddingUrl: string;
   readonly id: string;
+  /** The entry of another version; without it this tree's. */
+  readonly main?: string;
   readonly arguments?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
 };
@@ -41,6 +43,7 @@ export const raceSettings = {
 };
 
 export function startWorkerProcess(setting: WorkerSetting): WorkerProcess {
+  const main = setting.main ?? ownMain;
   const child = spawn(process.execPath, [main, "worker", "--json", ...(setting.arguments ?? [])], {
     cwd: fileURLToPath(new URL("../../..", import.meta.url)),
     env: {
