@@ -1,12 +1,9 @@
 // What the dashboard costs beside a long history: the server's time for an update and for the lists, and what a
 // browser waits for. Percentiles of the database's answers as the status server receives them, on one connection.
-import { chromium } from "playwright-core";
-import { openActivity } from "../../worker/activity/activity.ts";
 import { openPostgres } from "../../worker/database/postgres.ts";
-import { openLog } from "../../worker/log/log.ts";
-import { startStatusServer } from "../../worker/status/status-server.ts";
 import { quantile } from "./contestants/quantiles.ts";
 import type { BenchOptions, Report } from "./figure.ts";
+import { measurePaint } from "./first-paint.ts";
 import { type BenchWorld, openPostgresWorld } from "./worlds.ts";
 
 const FINISHED = 1_000_000;
@@ -42,8 +39,7 @@ export async function benchDashboard(report: Report, options: BenchOptions): Pro
       if (program === undefined)
         options.progress("RAG_TEST_CHROMIUM is not set: no browser, no first paint.");
       else
-        for (const [metric, value] of Object.entries(await paint(database, program)))
-          report({ ...figure, contestant: "browser", metric, value, unit: "ms" });
+        for (const seen of await measurePaint(database, program)) report({ ...figure, unit: "ms", ...seen });
     } finally {
       await database.close();
     }
@@ -72,57 +68,6 @@ async function timed(ask: () => Promise<unknown>): Promise<number[]> {
     if (round >= WARM_UP) times.push(performance.now() - began);
   }
   return times;
-}
-
-/** The page in a browser that has never seen it, and with the files it has by then: medians of five. */
-async function paint(database: Awaited<ReturnType<typeof openPostgres>>, executablePath: string) {
-  const server = await startStatusServer({
-    port: 0,
-    host: "127.0.0.1",
-    token: null,
-    activity: openActivity(),
-    log: openLog({ level: "silent", terminal: false, secrets: [] }),
-    state: () => ({
-      workerId: "bench/1",
-      condition: "working",
-      code: null,
-      advice: null,
-      jobs: 0,
-      slots: 4,
-      loopAgeMs: 0,
-      leaseAgeMs: 0,
-    }),
-    stats: () => database.call("rag_queue_stats", {}),
-    activityLog: () => ({ queue_length: 0, queue_full: false, dropped: 0, stored: 0, spilled: 0 }),
-    describe: { database: "bench", transport: "postgres", provider: "none", model: "none" },
-    version: "0",
-    memoryBytes: 1e12,
-    searchable: { database, embedder: () => Promise.reject(new Error("nobody embeds here")) },
-    wake: () => {},
-    budgetUsd: null,
-  });
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
-  const seen: Record<string, number[]> = { "first paint": [], "figures shown": [] };
-  try {
-    for (let round = 0; round < 6; round += 1) {
-      const context = await browser.newContext();
-      const page = await context.newPage();
-      await page.goto(server.url);
-      await page.locator(".tiles").waitFor();
-      const [first, figures] = (await page.evaluate(
-        "[performance.getEntriesByName('first-contentful-paint')[0].startTime, performance.now()]",
-      )) as [number, number];
-      await context.close();
-      // The first one starts the browser's own processes.
-      if (round === 0) continue;
-      seen["first paint"]?.push(first);
-      seen["figures shown"]?.push(figures);
-    }
-  } finally {
-    await browser.close();
-    await server.close();
-  }
-  return Object.fromEntries(Object.entries(seen).map(([name, times]) => [name, quantile(times, 0.5)]));
 }
 
 /** Two seconds apart, so that a million reach back three weeks; one of fifty failed. */
