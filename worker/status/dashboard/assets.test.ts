@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
@@ -13,17 +14,15 @@ test("every file of the page is served with its type, and each is a file", async
   const { ask } = await openWorld({ token: "t", host: null });
 
   expect(assetPaths.map((path) => path.split("/").pop() || "index.html").toSorted()).toEqual(
-    readdirSync(folder).toSorted(),
+    readdirSync(folder)
+      .filter((name) => !name.endsWith(".css"))
+      .toSorted(),
   );
   for (const path of assetPaths) {
     const answer = await ask(path);
     expect(answer.status, path).toBe(200);
     expect(answer.headers["content-type"]).toMatch(
-      path.endsWith(".js")
-        ? /^text\/javascript/
-        : path.endsWith(".css")
-          ? /^text\/css/
-          : /^(text\/html|image\/svg)/,
+      path.endsWith(".js") ? /^text\/javascript/ : /^(text\/html|image\/svg)/,
     );
     expect(answer.headers["x-content-type-options"]).toBe("nosniff");
   }
@@ -67,11 +66,24 @@ test("the policy lets nothing run that is not a file of ours, and no text become
   expect(policy).not.toMatch(/unsafe|data:|https?:|\*/);
 });
 
-test("the page asks nobody else, has no script or style within, and every script is announced", () => {
+test("the page carries all of its style, and the policy allows that one style and no other", async () => {
+  const { ask } = await openWorld();
+
+  const { text: page, headers } = await ask("/");
+
+  const [, style = ""] = /<style>([\s\S]*)<\/style>/.exec(page) ?? [];
+  const sheets = readdirSync(folder).filter((name) => name.endsWith(".css"));
+  expect(sheets.length).toBeGreaterThan(2);
+  for (const name of sheets) expect(style).toContain(text(name));
+  const hash = createHash("sha256").update(style).digest("base64");
+  expect(headers["content-security-policy"]).toContain(`; style-src 'sha256-${hash}'; `);
+});
+
+test("the page as it lies there asks nobody else, has no script or style within, and announces every script", () => {
   const page = text("index.html");
 
-  expect(page).not.toMatch(/https?:\/\/|<style|<script(?! type="module" src="\/)|\son[a-z]+=|style="/);
-  for (const path of assetPaths) if (/\.(js|css)$/.test(path)) expect(page).toContain(`"${path}"`);
+  expect(page).not.toMatch(/https?:\/\/|<style>[^<]|<script(?! type="module" src="\/)|\son[a-z]+=|style="/);
+  for (const path of assetPaths) if (path.endsWith(".js")) expect(page).toContain(`"${path}"`);
 });
 
 test("no script makes markup or code of text", () => {

@@ -17,6 +17,7 @@ const files: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [
       "icon.svg",
+      "start.js",
       "page.js",
       "connection.js",
       "elements.js",
