@@ -25,8 +25,12 @@ type Seen = { readonly contestant: string; readonly metric: string; readonly val
 /** Medians, in milliseconds since the browser was sent there. */
 export async function measurePaint(database: Database, executablePath: string): Promise<readonly Seen[]> {
   const server = await startDashboard(database);
+  // In a process of its own, as the dashboard's policy has it for ours.
   const empty = createServer((_, response) =>
-    response.setHeader("content-type", "text/html; charset=utf-8").end(EMPTY_PAGE),
+    response
+      .setHeader("content-type", "text/html; charset=utf-8")
+      .setHeader("cross-origin-opener-policy", "same-origin")
+      .end(EMPTY_PAGE),
   ).listen(0, "127.0.0.1");
   await once(empty, "listening");
   const emptyUrl = `http://127.0.0.1:${(empty.address() as AddressInfo).port}/`;

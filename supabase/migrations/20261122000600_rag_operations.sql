@@ -274,30 +274,35 @@ language sql stable set search_path = '' set statement_timeout = '20s' set enabl
 $$;
 
 -- Called by `rag job ID` and whoever follows a job. One job with its document, its error history, the first twenty
--- chunks that the provider refused, and why it waits: wait_reason as rag_waiting_jobs names it, waits_for in words. null when there is no such job.
+-- chunks that the provider refused, and why it waits: wait_reason as rag_waiting_jobs names it, waits_for in words. null
+-- when there is no such job. Not in the language sql, which plans it at each call: that took six times as long as the
+-- rest, for whoever follows a job once a second (npm run bench -- scrape).
 create or replace function public.rag_describe_job(p_job_id uuid) returns jsonb
-language sql stable set search_path = '' set enable_seqscan = off set jit = off as $$
-  select to_jsonb(q) - array['lease_token', 'returned_token', 'position'] || jsonb_build_object(
-    'document', case when d.id is not null then jsonb_build_object('id', d.id, 'tenant_id', d.tenant_id,
-      'user_id', d.user_id, 'collection', d.collection, 'title', d.title, 'source_uri', d.source_uri,
-      'kind', d.kind, 'version', d.version, 'media_type', d.media_type, 'tags', to_jsonb(d.tags),
-      'metadata', d.metadata - 'password', 'live_generation', d.live_generation, 'status', d.status,
-      'byte_size', d.byte_size, 'content_sha256', d.content_sha256) end,
-    'rejected', case when q.rejected_chunks > 0 then (
-      select jsonb_agg(to_jsonb(r) - array['document_id', 'generation', 'embed_sha256'] order by r.chunk_index)
-      from (select o.* from public.rag_rejected_chunks o
-        where o.document_id = q.document_id and o.generation = q.generation order by o.chunk_index limit 20) r) end,
-    'wait_reason', w.reason,
-    'waits_for', public.rag_wait_in_words(q.id, w.reason) || case when w.reason = 'slot' then (
-      select case when b.jobs = 0 then '; no job stands before it' when b.jobs = 1 then '; 1 job stands before it'
-        when b.jobs > 1000 then '; more than 1,000 jobs stand before it'
-        else format('; %s jobs stand before it', b.jobs) end
-      from public.rag_jobs_before(q.priority, q.position) as b(jobs)) else '' end)
-  from public.rag_ingestion_queue q
-  left join public.rag_documents d on d.id = q.document_id
-  left join public.rag_waiting_jobs w on w.id = p_job_id
-  where q.id = p_job_id
-$$;
+language plpgsql stable set search_path = '' set enable_seqscan = off set jit = off as $$
+begin
+  return (
+    select to_jsonb(q) - array['lease_token', 'returned_token', 'position'] || jsonb_build_object(
+      'document', case when d.id is not null then jsonb_build_object('id', d.id, 'tenant_id', d.tenant_id,
+        'user_id', d.user_id, 'collection', d.collection, 'title', d.title, 'source_uri', d.source_uri,
+        'kind', d.kind, 'version', d.version, 'media_type', d.media_type, 'tags', to_jsonb(d.tags),
+        'metadata', d.metadata - 'password', 'live_generation', d.live_generation, 'status', d.status,
+        'byte_size', d.byte_size, 'content_sha256', d.content_sha256) end,
+      'rejected', case when q.rejected_chunks > 0 then (
+        select jsonb_agg(to_jsonb(r) - array['document_id', 'generation', 'embed_sha256'] order by r.chunk_index)
+        from (select o.* from public.rag_rejected_chunks o
+          where o.document_id = q.document_id and o.generation = q.generation order by o.chunk_index limit 20) r) end,
+      'wait_reason', w.reason,
+      'waits_for', case when w.reason is not null then public.rag_wait_in_words(q.id, w.reason) end
+        || case when w.reason = 'slot' then (
+        select case when b.jobs = 0 then '; no job stands before it' when b.jobs = 1 then '; 1 job stands before it'
+          when b.jobs > 1000 then '; more than 1,000 jobs stand before it'
+          else format('; %s jobs stand before it', b.jobs) end
+        from public.rag_jobs_before(q.priority, q.position) as b(jobs)) else '' end)
+    from public.rag_ingestion_queue q
+    left join public.rag_documents d on d.id = q.document_id
+    left join public.rag_waiting_jobs w on w.id = p_job_id
+    where q.id = p_job_id);
+end $$;
 
 -- Called by operators. queued or processing -> cancelled; the worker of a running one is told lease_lost.
 -- p_limit: at most so many of them (null: all), for callers that go on until none is left.
