@@ -75,6 +75,7 @@ const usage = `usage: npm run bench -- NAME [--json] [--rounds N] [--jobs N] [--
   queue    trivial jobs a second beside graphile-worker and pg-boss, row versions and transactions a job
   relate   relationships of one document among 100,000 chunks (--jobs N: chunks): its like by the index beside a scan,
            and all five types
+  scrape   what a scrape of /metrics and a look at one job cost, and what share of a job's processor time that is
   search   recall at 5 and latency of the three searches at 10,000 and 200,000 chunks, beside BM25 in memory
            (needs RAG_RETRIEVAL_SET; --jobs N for one number of chunks)
   start    rag --help, and from the start of a worker to its first claim
