@@ -413,12 +413,13 @@ end $$;
 -- are dead. p_next is the model that is being changed to, null for none: what of it is under way goes on.
 create or replace function public.rag_bury_older(p_document public.rag_documents, p_generation integer, p_next text)
 returns void
-language sql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' as $$
+begin
   update public.rag_generations g set state = 'dead'
-  where g.document_id = (p_document).id and g.generation < p_generation and g.state <> 'dead'
-    and g.generation is distinct from (p_document).other_generation
-    and not (g.state = 'staging' and g.embedding_model is not distinct from p_next)
-$$;
+  where g.document_id = p_document.id and g.generation < p_generation and g.state <> 'dead'
+    and g.generation is distinct from p_document.other_generation
+    and not (g.state = 'staging' and g.embedding_model is not distinct from p_next);
+end $$;
 
 -- Called by the worker that holds the lease. processing -> complete, and in the same statement the generation
 -- goes live: readers see the whole old document before it and the whole new one after it. While the model is being

@@ -131,9 +131,11 @@ export function decodeEmbedding(embedding: string | readonly unknown[]): Float32
     // Float32Array.from would turn null, which is how JSON writes NaN, into a believable 0.
     return Float32Array.from(embedding, (value) => (typeof value === "number" ? value : Number.NaN));
   }
-  const bytes = Buffer.from(embedding, "base64");
-  if (bytes.byteLength % Float32Array.BYTES_PER_ELEMENT !== 0)
-    throw new Failure("embed.bad-answer", { facts: { wrong: "base64 length" } });
-  // Copied: a Buffer's memory is shared and not aligned to four bytes.
-  return new Float32Array(new Uint8Array(bytes).buffer);
+  // Straight into memory of its own: what Buffer.from gives is shared and not aligned to four bytes.
+  const room = Math.ceil(Buffer.byteLength(embedding, "base64") / Float32Array.BYTES_PER_ELEMENT);
+  const vector = new Float32Array(room);
+  const length = Buffer.from(vector.buffer).write(embedding, "base64") / Float32Array.BYTES_PER_ELEMENT;
+  if (!Number.isInteger(length)) throw new Failure("embed.bad-answer", { facts: { wrong: "base64 length" } });
+  // Shorter where signs stand in it that count for nothing, such as the ends of lines.
+  return length === room ? vector : vector.slice(0, length);
 }

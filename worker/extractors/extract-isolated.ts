@@ -85,8 +85,13 @@ export function openExtractors(options: {
         reject(signal.reason);
       };
       // One that loads is as soon there as another that would be started now.
-      const grow = (): void => (loading > 0 ? void timer.refresh() : receive(null));
-      const timer = setTimeout(grow, options.growMs ?? GROW_MS);
+      const grow = (): void => {
+        if (!waiting.has(receive)) return;
+        if (loading > 0) timer.refresh();
+        else receive(null);
+      };
+      // A worker that was held up itself hears first what its children have said meanwhile: timers go before messages.
+      const timer = setTimeout(() => setImmediate(grow), options.growMs ?? GROW_MS);
       signal.addEventListener("abort", stop);
       waiting.add(receive);
       if (signal.aborted) stop();

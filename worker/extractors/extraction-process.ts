@@ -13,8 +13,8 @@ import type { Extracted, ExtractLimits } from "./extractor.ts";
 import { forkChild } from "./fork-child.ts";
 
 export const FOLDER_PREFIX = "rag-extract-";
-/** A parser's leaks and caches end with the process. */
-const MAX_FILES = 1000;
+/** What leaks ends with the process, at the latest; mostly its memory tells sooner. A new one is two seconds of a core. */
+const MAX_FILES = 10_000;
 const SEEN_AT_A_GLANCE: ReadonlySet<string> = new Set(["extract.empty", "extract.unsupported"]);
 /** Credit is returned in parcels: one message for each item would double the talk. */
 const CREDIT_PARCEL = CREDIT / 4;

@@ -16,8 +16,13 @@ import { cutMarkdown } from "./markdown-pieces.ts";
 /** Deeper nesting than the renderer takes would vanish; cutMarkdown keeps sources below this. */
 const MAX_NESTING = 400;
 
+/** A shorter file is decoded once for both looks at it. */
+const MAX_HELD_BYTES = 1 << 20;
+
 export async function* readMarkdown(file: FileToRead): AsyncGenerator<Extracted> {
-  const lines = () => readLines(decodeFile(file.path, file.encoding ?? "utf-8"));
+  const read = () => readLines(decodeFile(file.path, file.encoding ?? "utf-8"));
+  const held = file.byteSize <= MAX_HELD_BYTES ? [...read()] : null;
+  const lines = () => held ?? read();
   const leftOut = new Map<string, number>();
   const leave = (rule: string, chars: number): void =>
     void leftOut.set(rule, (leftOut.get(rule) ?? 0) + chars);

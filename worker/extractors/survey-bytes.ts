@@ -91,7 +91,10 @@ function sequenceLength(lead: number): number {
 
 function countControls(bytes: Buffer): number {
   let count = 0;
-  for (const byte of bytes) if (byte < 9 || (byte > 13 && byte < 32 && byte !== 27)) count += 1;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte < 9 || (byte > 13 && byte < 32 && byte !== 27)) count += 1;
+  }
   return count;
 }
 

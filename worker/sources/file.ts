@@ -3,7 +3,7 @@
 // The check of where a path leads is repeated on the opened file: between the look and the opening, anybody
 // who may write below the root can put a link in the way.
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
+import { type BigIntStats, constants } from "node:fs";
 import { type FileHandle, lstat, open, readlink, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { Document } from "../document/document.ts";
@@ -27,12 +27,11 @@ export async function openFileSource(options: CopyLimits & { readonly root: stri
     async fetch(document: Document, signal: AbortSignal) {
       signal.throwIfAborted();
       const segments = segmentsOf(document.sourceUri ?? "");
-      const file = await openInside(root, segments, signal);
+      const { file, before } = await openInside(root, segments, signal);
       try {
-        const before = await file.stat({ bigint: true });
         refuseTooLarge(Number(before.size), options);
         const about = { name: segments.at(-1) ?? "", declaredMediaType: document.mediaType };
-        return await copyToTemporary(readUnchanging(file), about, options, signal);
+        return await copyToTemporary(readUnchanging(file, before), about, options, signal);
       } finally {
         await file.close();
       }
@@ -49,11 +48,11 @@ export type FileLook = (
 export async function openFileLook(path: string): Promise<FileLook> {
   const root = await openRoot(path);
   return async (uri, signal) => {
-    const file = await openInside(root, segmentsOf(uri), signal);
+    const { file, before } = await openInside(root, segmentsOf(uri), signal);
     try {
       const hash = createHash("sha256");
       let byteSize = 0;
-      for await (const bytes of readUnchanging(file)) {
+      for await (const bytes of readUnchanging(file, before)) {
         signal.throwIfAborted();
         hash.update(bytes);
         byteSize += bytes.byteLength;
@@ -127,7 +126,12 @@ function decodePercent(raw: string): string {
   }
 }
 
-async function openInside(root: Root, segments: readonly string[], signal: AbortSignal): Promise<FileHandle> {
+/** The open file, and what was known of it before anything of it was read. */
+async function openInside(
+  root: Root,
+  segments: readonly string[],
+  signal: AbortSignal,
+): Promise<{ readonly file: FileHandle; readonly before: BigIntStats }> {
   let file: FileHandle | null = null;
   try {
     const wanted = await realpath(join(root.path, ...segments));
@@ -136,10 +140,11 @@ async function openInside(root: Root, segments: readonly string[], signal: Abort
     if (!(await lstat(wanted)).isFile()) throw notAFile();
     signal.throwIfAborted(); // a network disk may have taken its time
     file = await open(wanted, OPEN_FLAGS);
-    if (!(await file.stat()).isFile()) throw notAFile();
+    const before = await file.stat({ bigint: true });
+    if (!before.isFile()) throw notAFile();
     if (!staysInside(relative(root.path, await whereOpened(file, wanted))))
       throw new Failure("source.outside-root");
-    return file;
+    return { file, before };
   } catch (thrown) {
     await file?.close();
     signal.throwIfAborted();
@@ -170,14 +175,18 @@ async function refuseWithoutRoot(root: Root): Promise<void> {
 }
 
 /** Yields one buffer again and again: use each before asking for the next. Throws `source.changed`. */
-export async function* readUnchanging(file: FileHandle): AsyncIterable<Uint8Array> {
-  const buffer = Buffer.allocUnsafe(READ_BYTES);
+export async function* readUnchanging(
+  file: FileHandle,
+  before: Pick<BigIntStats, "size" | "mtimeNs">,
+): AsyncIterable<Uint8Array> {
   try {
-    const before = await file.stat({ bigint: true });
+    // A short file is read at once, with room for the byte that it must not have grown by.
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Number(before.size) + 1));
     let total = 0n;
-    // Ends for a file that grows without end as well: one byte past the size it had is a change.
-    while (total <= before.size) {
-      const { bytesRead } = await file.read(buffer, 0, READ_BYTES, null);
+    // Ends for a file that grows without end as well: one byte past the size it had is a change. One that has no size
+    // and yet something to read (/proc) has changed too.
+    while (total < before.size || total === 0n) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, null);
       if (bytesRead === 0) break;
       total += BigInt(bytesRead);
       yield buffer.subarray(0, bytesRead);

@@ -36,7 +36,7 @@ export async function noteFile(
     const hash = createHash("sha256");
     let bytes = 0;
     const { mtimeMs } = await file.stat();
-    for await (const part of readUnchanging(file)) {
+    for await (const part of readUnchanging(file, await file.stat({ bigint: true }))) {
       hash.update(part);
       bytes += part.byteLength;
     }
