@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import { openActivity } from "../activity/activity.ts";
 import type { SqlCall } from "../document/sql-call.ts";
@@ -76,23 +75,6 @@ test("where building is not wanted none begins", async () => {
   await vi.waitFor(() => expect(world.count("rag_collect_garbage")).toBe(1), 5000);
 
   expect(world.count("rag_build_vectors")).toBe(0);
-  await maintenance.stop();
-});
-
-test("search terms are filled a tenth of the time while every slot has its job", async () => {
-  const world = openWorld(0);
-  const call: SqlCall = async (name, args, how) => {
-    if (name === "rag_fill_terms") await sleep(1000);
-    return world.call(name, args, how);
-  };
-  const maintenance = startMaintenance(call, openActivity(), {
-    ...options,
-    buildsIndexes: false,
-    isBusy: () => true,
-  });
-
-  await vi.waitFor(() => expect(world.count("rag_collect_garbage")).toBe(3), 10_000);
-  expect(world.count("rag_fill_terms")).toBe(1);
   await maintenance.stop();
 });
 

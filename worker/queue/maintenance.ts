@@ -40,9 +40,6 @@ export type MaintenanceOptions = {
 const VECTORS_A_CALL = 1000;
 // Terms take some milliseconds a row (4.6 on a busy machine): a call stays below a second.
 const TERMS_A_CALL = 200;
-// While every slot has its job a call is followed by a rest of so many times its length: a tenth of a connection,
-// however slow the server is, and a search by words reads the chunks themselves until then.
-const RESTS_A_CALL = 9;
 const GARBAGE_A_CALL = 1000;
 // About a tenth of a second, too: each document is a row in the queue or a changed row of its own.
 const SWITCHED_A_CALL = 200;
@@ -94,7 +91,7 @@ export function startMaintenance(
     // Each by itself: trouble with one must not keep the other from its work for ever. Trouble with the database is
     // seen and told by the claim loop.
     await advanceSwitch(call, stopping.signal).catch(() => {});
-    await terms.fill().catch(() => {});
+    await fillTerms(call, stopping.signal, options.isBusy).catch(() => {});
     const asksForIndex = await foldVectors(call, options.indexMemoryMb, stopping.signal).catch(() => false);
     if (isTimeToBuild(asksForIndex && options.buildsIndexes)) startBuild();
     await collectGarbage(call, activity, options.keepOriginals, stopping.signal).catch(() => {});
@@ -114,7 +111,6 @@ export function startMaintenance(
       await round();
     }
   };
-  const terms = openTerms(call, stopping.signal, wake, options.isBusy);
   const running = loop();
   return {
     wake,
@@ -128,23 +124,15 @@ export function startMaintenance(
 }
 
 /**
- * Fills the search terms of what went live, until none is left or the signal fires; while the worker is busy a call now
- * and then has to do. `again` is asked for another round where one was put off.
+ * Fills the search terms of what went live; answers when none is left or the signal fires. While the worker is busy
+ * one call a round has to do: filling took as much of the server as all of the ingestion beside it, and until then a
+ * search by words reads the chunks themselves.
  */
-function openTerms(call: SqlCall, signal: AbortSignal, again: () => void, isBusy = () => false) {
-  let restsUntil = 0;
-  return {
-    async fill(): Promise<void> {
-      for (let calls = 0; calls < CALLS_IN_A_ROW && !signal.aborted; calls += 1) {
-        const startedAt = performance.now();
-        if (isBusy() && startedAt < restsUntil) return again();
-        const answer = filled.parse(await call("rag_fill_terms", { p_limit: TERMS_A_CALL }));
-        const endedAt = performance.now();
-        restsUntil = endedAt + RESTS_A_CALL * (endedAt - startedAt);
-        if (answer.chunks < TERMS_A_CALL) return;
-      }
-    },
-  };
+async function fillTerms(call: SqlCall, signal: AbortSignal, isBusy = () => false): Promise<void> {
+  for (let calls = 0; calls < CALLS_IN_A_ROW && !signal.aborted; calls += 1) {
+    const answer = filled.parse(await call("rag_fill_terms", { p_limit: TERMS_A_CALL }));
+    if (answer.chunks < TERMS_A_CALL || isBusy()) return;
+  }
 }
 
 /** Copies the vectors of what went live into the parts; answers whether one of these should have an index. */
