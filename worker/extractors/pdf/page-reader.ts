@@ -34,7 +34,13 @@ const PAGES_PER_CLEANUP = 200;
 type Composed = { readonly page: ComposedPage; readonly running: ReadonlySet<Fragment> };
 type Kept = { readonly draft: PageDraft; readonly notes: PageNotes; composed: Composed | null };
 
-const EMPTY: PageDraft = { frames: [], tags: new Map(), tagged: false, doubled: 0 };
+const EMPTY: PageDraft = {
+  height: { low: 0, high: 0 },
+  frames: [],
+  tags: new Map(),
+  tagged: false,
+  doubled: 0,
+};
 const NO_NOTES: PageNotes = { texts: [], remarks: 0 };
 
 export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally): Promise<PageReader> {
@@ -53,7 +59,7 @@ export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally):
       if (items.cut) tally.cutShort(number);
       const runs = standUp(runsOfPage(items));
       await fonts.check(page, runs.frames[0]?.runs ?? []);
-      return draftPage(runs, tags, marks?.Suspects === true);
+      return draftPage(runs, { view: page.view, tags, suspect: marks?.Suspects === true });
     } catch (thrown) {
       if (thrown instanceof Failure) throw thrown;
       tally.broke(number);
@@ -70,7 +76,7 @@ export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally):
     const page = { draft: drafted ?? EMPTY, notes, composed: null };
     kept.set(number, page);
     const [own = [], ...turned] = page.draft.frames;
-    edges.set(number, edgesOf(own, turned.flat()));
+    edges.set(number, edgesOf(own, page.draft.height, turned.flat()));
     return page;
   };
   const compose = (number: number, page: Kept): Composed => {

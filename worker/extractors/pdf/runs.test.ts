@@ -1,6 +1,6 @@
 import type { TextItem } from "pdfjs-dist/types/src/display/api.js";
 import { expect, test } from "vitest";
-import { runsOfPage } from "./runs.ts";
+import { heightOf, runsOfPage } from "./runs.ts";
 import { standUp } from "./stacked-text.ts";
 
 type Item = { readonly str: string; readonly transform: readonly number[]; readonly fontName?: string };
@@ -68,4 +68,10 @@ test("controls count as meaningless, and between letters they are spaces", () =>
     ["The degree", 1],
     ["\ufffd", 2],
   ]);
+});
+
+test("a page whose text is turned reaches from one of its sides to the other", () => {
+  expect(heightOf([10, 20, 595, 842], 0)).toEqual({ low: 20, high: 842 });
+  const { low, high } = heightOf([10, 20, 595, 842], 90);
+  expect([low, high].map(Math.round)).toEqual([-595, -10]);
 });

@@ -33,6 +33,9 @@ export type Frame = {
   readonly runs: readonly Run[];
 };
 
+/** Where something begins and ends, along one axis of a frame. */
+export type Extent = { readonly low: number; readonly high: number };
+
 export type PageRuns = {
   /** The direction with the most text first. */
   readonly frames: readonly Frame[];
@@ -118,6 +121,14 @@ function placeOf(item: TextItem, vertical: boolean): Box & { angle: number } {
   const x = at(4) * cos - at(5) * sin;
   const y = at(4) * sin + at(5) * cos;
   return { angle, x, right: x + (vertical ? item.height : item.width), y, size };
+}
+
+/** How far a page reaches across the lines of a frame. `view` is its box before it is turned. */
+export function heightOf(view: readonly number[], angle: number): Extent {
+  const [left = 0, bottom = 0, right = 0, top = 0] = view;
+  const turn = (-angle * Math.PI) / 180;
+  const ys = [left, right].flatMap((x) => [bottom, top].map((y) => x * Math.sin(turn) + y * Math.cos(turn)));
+  return { low: Math.min(...ys), high: Math.max(...ys) };
 }
 
 type MarkStack = {
