@@ -63,3 +63,11 @@ test("the parser that reads has been rewritten", async () => {
   expect(await statesWithMatrixOfAnotherKind(await loadShipped())).toBeGreaterThan(0);
   expect(await statesWithMatrixOfAnotherKind((await loadPdfjs()).parser)).toBe(0);
 });
+
+test("letters that stand for signs are read as the signs", async () => {
+  const pdf = makePdf({ pages: [[{ text: "4 l", y: 800, signs: true }]] });
+  const read = async (parser: Parser): Promise<string> =>
+    (await itemsOf(pdf, parser)).map((item) => ("str" in item ? item.str : "")).join("");
+
+  expect([await read(await loadShipped()), await read(await loadParser())]).toEqual(["4 l", "✔ ●"]);
+});
