@@ -8,7 +8,8 @@ const A4 = { low: 0, high: 842 };
 /** The texts that run on the page in the middle of five. */
 function leftOut(page: (number: number) => readonly Run[], pages = 5, looked = 3): string[] {
   const edges = new Map<number, PageEdges>();
-  for (let number = 1; number <= pages; number += 1) edges.set(number, edgesOf(fragments(...page(number)), A4));
+  for (let number = 1; number <= pages; number += 1)
+    edges.set(number, edgesOf(fragments(...page(number)), A4));
   return [...runningOf(looked, edges, pages)].map((fragment) => fragment.text);
 }
 
