@@ -59,7 +59,14 @@ test("letters set apart make words again", () => {
   const letter = (text: string, x: number) => run(text, x, 700, { spaced: true });
   const spread = [..."WIDERWORDS"].map((text, at) => letter(text, 50 + 12 * at + (at > 4 ? 8 : 0)));
   expect(textsOf(...spread)).toEqual(["WIDER WORDS"]);
-  expect(textsOf(run("a b c", 50, 700))).toEqual(["a b c"]);
+  expect(textsOf(run("A N E W   A R T", 50, 700))).toEqual(["ANEW ART"]);
+  const words = [run("R e p o r t", 50, 700), run("o f", 114, 700), run("2 0 2 3", 137, 700)];
+  expect(textsOf(...words)).toEqual(["Report of 2023"]);
+});
+
+test("signs that are no words stay apart", () => {
+  for (const text of ["a b c", "a + b = c - d", "1 2 3 4 5 6 7", "A 1 2 3 4 5 B C D E"])
+    expect(textsOf(run(text, 50, 700))).toEqual([text]);
 });
 
 test("Chinese and Japanese are written without spaces, Korean and Latin keep theirs", () => {
