@@ -130,9 +130,13 @@ const CJK_GAP = new RegExp(`(?<=[${CJK}]) +(?=[${CJK}])`, "gu");
 /** Dots that lead the eye to a page number. */
 const LEADERS = /(?:\s*\.){5,}\s*/g;
 
+/** Within a line it would not be drawn: a font that has one sign for both kinds of hyphen names the wrong one. */
+const DRAWN_HYPHEN = /\u00ad(?!$)/g;
+
 function tidy(text: string): string {
   let clean = text.replace(/\s+/g, " ").trim();
   if (/[\u3040-\u9fff]/.test(clean)) clean = clean.replace(CJK_GAP, "");
+  if (clean.includes("\u00ad")) clean = clean.replace(DRAWN_HYPHEN, "-");
   return clean.includes(". .") || clean.includes(".....") ? clean.replace(LEADERS, " … ").trim() : clean;
 }
 

@@ -74,6 +74,12 @@ test("Chinese and Japanese are written without spaces, Korean and Latin keep the
   expect(textsOf(run("한국어 문서", 50, 700))).toEqual(["한국어 문서"]);
 });
 
+test("a soft hyphen that is drawn within a line is a hyphen, at its end the joiner's", () => {
+  expect(textsOf(run("on 2026\u00ad01\u00ad05 well\u00adknown exam\u00ad", 50, 700))).toEqual([
+    "on 2026-01-05 well-known exam\u00ad",
+  ]);
+});
+
 test("dots that lead to a page number are told in one sign", () => {
   expect(textsOf(run("Introduction . . . . . . . . . . 7", 50, 700))).toEqual(["Introduction … 7"]);
 });
