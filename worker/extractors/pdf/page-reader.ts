@@ -4,6 +4,7 @@ import type { PDFDocumentProxy, PDFPageProxy } from "pdfjs-dist/types/src/displa
 import { Failure } from "../../failure/failure.ts";
 import { createNotesReader, type PageNotes } from "./annotations.ts";
 import { type ComposedPage, composePage, draftPage, type PageDraft } from "./compose-page.ts";
+import { joinDropCapitals } from "./drop-capitals.ts";
 import { createFontFacts, type FontFacts } from "./fonts.ts";
 import type { Fragment } from "./fragments.ts";
 import type { PageTally } from "./page-tally.ts";
@@ -57,7 +58,7 @@ export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally):
       const tags = await readTags(page);
       const items = await readItems(page, tags.size > 0);
       if (items.cut) tally.cutShort(number);
-      const runs = standUp(runsOfPage(items));
+      const runs = joinDropCapitals(standUp(runsOfPage(items)));
       await fonts.check(page, runs.frames[0]?.runs ?? []);
       return draftPage(runs, { view: page.view, tags, suspect: marks?.Suspects === true });
     } catch (thrown) {
