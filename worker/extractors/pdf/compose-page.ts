@@ -4,7 +4,7 @@ import { isRightToLeft } from "./compose-text.ts";
 import { type Fragment, fragmentsOf } from "./fragments.ts";
 import { linesOfRegion, type PdfLine } from "./lines.ts";
 import { orderFragments } from "./reading-order.ts";
-import type { PageRuns, Run } from "./runs.ts";
+import { type Extent, heightOf, type PageRuns, type Run } from "./runs.ts";
 import { markRows } from "./tables.ts";
 import type { TagPlace } from "./tags.ts";
 
@@ -12,6 +12,8 @@ import type { TagPlace } from "./tags.ts";
 const TRUSTED_SHARE = 0.7;
 
 export type PageDraft = {
+  /** How far the page reaches across the lines of its own direction. */
+  readonly height: Extent;
   /** The page's own direction first. */
   readonly frames: readonly (readonly Fragment[])[];
   readonly tags: ReadonlyMap<string, TagPlace>;
@@ -26,8 +28,15 @@ export type ComposedPage = {
   readonly turned: number;
 };
 
-/** `suspect`: the document says that its tags may be wrong. */
-export function draftPage(runs: PageRuns, tags: ReadonlyMap<string, TagPlace>, suspect: boolean): PageDraft {
+export type PageFacts = {
+  /** The page's box before it is turned: left, bottom, right and top. */
+  readonly view: readonly number[];
+  readonly tags: ReadonlyMap<string, TagPlace>;
+  /** The document says that its tags may be wrong. */
+  readonly suspect: boolean;
+};
+
+export function draftPage(runs: PageRuns, { view, tags, suspect }: PageFacts): PageDraft {
   const tagged = !suspect && areTrusted(runs.frames[0]?.runs ?? [], tags);
   const placeOf = (run: Run): TagPlace | undefined => (run.mark === null ? undefined : tags.get(run.mark));
   const barrier = (one: Run, other: Run): boolean => {
@@ -35,6 +44,7 @@ export function draftPage(runs: PageRuns, tags: ReadonlyMap<string, TagPlace>, s
     return a?.block !== b?.block || a?.cell !== b?.cell;
   };
   return {
+    height: heightOf(view, runs.frames[0]?.angle ?? 0),
     frames: runs.frames.map((frame, at) => fragmentsOf(frame.runs, tagged && at === 0 ? barrier : undefined)),
     tags,
     tagged,

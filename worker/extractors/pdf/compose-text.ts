@@ -6,6 +6,7 @@ import type { Run } from "./runs.ts";
 const SPACE_GAP = 0.13;
 /** As many letters with spaces between are one word that was set wide. */
 const MIN_SPACED_LETTERS = 5;
+const MIN_LETTER_SHARE = 0.6;
 /** Among letters set apart, a gap so many times the usual one parts words. */
 const WIDE_WORD_GAP = 1.6;
 
@@ -86,32 +87,56 @@ function inReadingOrder(runs: readonly Run[], rtl: boolean): Run[] {
 
 const isLeftToRight = (run: Run): boolean => !run.rtl && /[\p{L}\p{N}]/u.test(run.text);
 
-/** `A B S T R A C T` in one run. */
+/** `A B S T R A C T` in one run; more than one space parts words. */
 function closeLetters(text: string): string {
   if (text[1] !== " " || text.length < 2 * MIN_SPACED_LETTERS - 1) return text;
-  const letters = text.split(" ");
-  return letters.length >= MIN_SPACED_LETTERS && letters.every((one) => /^\p{L}\p{M}*$/u.test(one))
-    ? letters.join("")
-    : text;
+  const words = text.split(WORD_SPACE).map((word) => word.split(" "));
+  return areSetApart(words.flat()) ? words.map((letters) => letters.join("")).join(" ") : text;
 }
 
-/** Letters drawn one by one with wide gaps: their words are told apart by still wider ones. Else null. */
+/** Letters drawn with wide gaps, one by one or a word at a time: words are told apart by still wider ones. Else null. */
 function closeSpreadLetters(runs: readonly Run[]): string | null {
-  if (runs.length < MIN_SPACED_LETTERS || !runs.every((run) => /^\p{L}\p{M}*$/u.test(run.text))) return null;
+  if ((runs[0]?.text.length ?? 0) > 1 && runs[0]?.text[1] !== " ") return null;
+  const letters = runs.flatMap((run) => run.text.split(/ +/));
+  if (!areSetApart(letters)) return null;
   const gaps = runs.slice(1).map((run, at) => run.x - (runs[at]?.right ?? 0));
   const usual = gaps.toSorted((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
   if (usual <= SPACE_GAP * (runs[0]?.size ?? 1)) return null;
-  return runs.map((run, at) => ((gaps[at - 1] ?? 0) > WIDE_WORD_GAP * usual ? " " : "") + run.text).join("");
+  // Where most gaps lie within runs, those between them are the wider ones.
+  const within = letters.length - runs.length > runs.length;
+  return runs
+    .map(({ text }, at) => {
+      const apart = at > 0 && (within || (gaps[at - 1] ?? 0) > WIDE_WORD_GAP * usual);
+      const words = text.split(WORD_SPACE).map((word) => word.replaceAll(" ", ""));
+      return (apart ? " " : "") + words.join(" ");
+    })
+    .join("");
 }
+
+const WORD_SPACE = / {2,}/;
+
+/** Single signs of which most are letters: neither a formula nor a row of figures. */
+function areSetApart(signs: readonly string[]): boolean {
+  if (!signs.every((sign) => SET_APART.test(sign))) return false;
+  const letters = signs.filter((sign) => LETTER.test(sign)).length;
+  return letters >= MIN_SPACED_LETTERS && letters >= MIN_LETTER_SHARE * signs.length;
+}
+
+const SET_APART = /^(?:\p{L}\p{M}*|\p{N}|[.,:;!?&'’-])$/u;
+const LETTER = /^\p{L}/u;
 
 const CJK = "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\u3001-\\u301f\\uff00-\\uff60";
 const CJK_GAP = new RegExp(`(?<=[${CJK}]) +(?=[${CJK}])`, "gu");
 /** Dots that lead the eye to a page number. */
 const LEADERS = /(?:\s*\.){5,}\s*/g;
 
+/** Within a line it would not be drawn: a font that has one sign for both kinds of hyphen names the wrong one. */
+const DRAWN_HYPHEN = /\u00ad(?!$)/g;
+
 function tidy(text: string): string {
   let clean = text.replace(/\s+/g, " ").trim();
   if (/[\u3040-\u9fff]/.test(clean)) clean = clean.replace(CJK_GAP, "");
+  if (clean.includes("\u00ad")) clean = clean.replace(DRAWN_HYPHEN, "-");
   return clean.includes(". .") || clean.includes(".....") ? clean.replace(LEADERS, " … ").trim() : clean;
 }
 

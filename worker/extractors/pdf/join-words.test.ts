@@ -27,6 +27,12 @@ test("the document's own words decide: the joined word where it has it, else two
   expect(join("data-", "base", ["the database", "data", "base"])).toBe("database");
 });
 
+test("a soft hyphen stays where no word is cut: some fonts have one sign for both kinds", () => {
+  expect(join("1990\u00ad", "1995")).toBe("1990-1995");
+  expect(join("Baden\u00ad", "Baden")).toBe("Baden-Baden");
+  expect(join("KAPI\u00ad", "TEL")).toBe("KAPITEL");
+});
+
 test("a word cut at a line's end is not learned as a word", () => {
   expect(join("exam-", "ple", ["exam-", "ple x"])).toBe("example");
 });

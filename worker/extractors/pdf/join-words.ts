@@ -34,7 +34,9 @@ export function createWordJoiner(): WordJoiner {
       const [, head = "", hyphen = "-"] = left;
       const tail = right[0];
       if (hyphen !== "\u00ad" && SUSPENDED.test(tail)) return `${text} ${next}`;
-      return text.slice(0, -1) + (hyphen !== "\u00ad" && keepsHyphen(head, tail, words) ? "-" : "") + next;
+      const soft = hyphen === "\u00ad";
+      const kept = soft ? partsWords(head, tail) && !CAPITALS.test(tail) : keepsHyphen(head, tail, words);
+      return text.slice(0, -1) + (kept ? "-" : "") + next;
     },
   };
 }
@@ -49,8 +51,13 @@ const CUT = /([\p{L}\p{M}\p{N}]+(?:-[\p{L}\p{M}\p{N}]+)*)([-\u2010\u00ad])$/u;
 /** "Ein- und Ausgabe", "pre- or post-war": the hyphen stands for a part that follows. */
 const SUSPENDED = /^(?:und|oder|bzw|bis|and|or|to|et|ou|y|e|o|en|of|och|og|eller)$/iu;
 
+const CAPITALS = /^\p{Lu}{2}/u;
+
+/** No word is cut before a capital or at a number. */
+const partsWords = (head: string, tail: string): boolean => !/^\p{Ll}/u.test(tail) || /\p{N}$/u.test(head);
+
 function keepsHyphen(head: string, tail: string, words: ReadonlySet<string>): boolean {
-  if (!/^\p{Ll}/u.test(tail) || /\p{N}$/u.test(head)) return true;
+  if (partsWords(head, tail)) return true;
   const [first, last] = [head.toLowerCase(), tail.toLowerCase()];
   if (words.has(`${first}-${last}`)) return true;
   if (words.has(first + last)) return false;

@@ -59,12 +59,25 @@ test("letters set apart make words again", () => {
   const letter = (text: string, x: number) => run(text, x, 700, { spaced: true });
   const spread = [..."WIDERWORDS"].map((text, at) => letter(text, 50 + 12 * at + (at > 4 ? 8 : 0)));
   expect(textsOf(...spread)).toEqual(["WIDER WORDS"]);
-  expect(textsOf(run("a b c", 50, 700))).toEqual(["a b c"]);
+  expect(textsOf(run("A N E W   A R T", 50, 700))).toEqual(["ANEW ART"]);
+  const words = [run("R e p o r t", 50, 700), run("o f", 114, 700), run("2 0 2 3", 137, 700)];
+  expect(textsOf(...words)).toEqual(["Report of 2023"]);
+});
+
+test("signs that are no words stay apart", () => {
+  for (const text of ["a b c", "a + b = c - d", "1 2 3 4 5 6 7", "A 1 2 3 4 5 B C D E"])
+    expect(textsOf(run(text, 50, 700))).toEqual([text]);
 });
 
 test("Chinese and Japanese are written without spaces, Korean and Latin keep theirs", () => {
   expect(textsOf(run("第 一 章 PDF 文書", 50, 700))).toEqual(["第一章 PDF 文書"]);
   expect(textsOf(run("한국어 문서", 50, 700))).toEqual(["한국어 문서"]);
+});
+
+test("a soft hyphen that is drawn within a line is a hyphen, at its end the joiner's", () => {
+  expect(textsOf(run("on 2026\u00ad01\u00ad05 well\u00adknown exam\u00ad", 50, 700))).toEqual([
+    "on 2026-01-05 well-known exam\u00ad",
+  ]);
 });
 
 test("dots that lead to a page number are told in one sign", () => {

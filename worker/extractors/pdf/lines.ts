@@ -1,6 +1,7 @@
 // Regions of a page to lines: what stands on one baseline of a region is one line, its cells kept apart.
 import { isRightToLeft, textOfRuns } from "./compose-text.ts";
 import { type Fragment, rowsOf, sharesLine } from "./fragments.ts";
+import { isItemMark } from "./list-marks.ts";
 import type { Run } from "./runs.ts";
 
 export type PdfLine = {
@@ -124,15 +125,22 @@ function composeRow(row: readonly Fragment[]): Composed {
   const told = (rtl ? cells.toReversed() : cells)
     .map(({ x, right, runs: own }) => ({ x, right, text: textOfRuns(own, rtl) }))
     .filter((cell) => cell.text !== "");
+  const text = told.map((cell) => cell.text).join(" ");
+  const x = sorted[0]?.x ?? 0;
+  const right = cells.reduce((far, cell) => Math.max(far, cell.right), Number.NEGATIVE_INFINITY);
   return {
-    text: told.map((cell) => cell.text).join(" "),
-    x: sorted[0]?.x ?? 0,
-    right: cells.reduce((right, cell) => Math.max(right, cell.right), Number.NEGATIVE_INFINITY),
-    cells: told,
+    text,
+    x,
+    right,
+    cells: isListItem(told) ? [{ x, right, text }] : told,
     rtl,
     runs,
   };
 }
+
+/** A mark alone and what it marks, however far apart they are set. */
+const isListItem = ([mark, item, more]: readonly Cell[]): boolean =>
+  mark !== undefined && item !== undefined && more === undefined && isItemMark(mark.text);
 
 /** Font and size of most characters. */
 function leading(runs: readonly Run[]): { font: string; share: number; size: number } {

@@ -37,7 +37,7 @@ test("text is found where pdf.js as it is shipped finds it", async () => {
   const text = "Some words";
   const lines: PdfText[] = [
     { text, y: 800 },
-    { text, y: 780, bold: true, spacing: 1.5, operators: "83 Tz -3 Ts" },
+    { text, y: 780, bold: true, spacing: 0.8, operators: "83 Tz -3 Ts" },
     { text, y: 700, x: 300, turned: 90, operators: "4 Ts" },
     { text, y: 600, operators: "q 0.9 0.1 -0.1 1.1 3 4 cm 2 Tw" },
     { text, y: 500, turned: 180, x: 400, operators: "(Word) Tj Q 12 TL (Line) ' q q" },
@@ -62,4 +62,21 @@ test("the parser that reads has been rewritten", async () => {
 
   expect(await statesWithMatrixOfAnotherKind(await loadShipped())).toBeGreaterThan(0);
   expect(await statesWithMatrixOfAnotherKind((await loadPdfjs()).parser)).toBe(0);
+});
+
+test("letters that stand for signs are read as the signs", async () => {
+  const pdf = makePdf({ pages: [[{ text: "4 l", y: 800, signs: true }]] });
+  const read = async (parser: Parser): Promise<string> =>
+    (await itemsOf(pdf, parser)).map((item) => ("str" in item ? item.str : "")).join("");
+
+  expect([await read(await loadShipped()), await read(await loadParser())]).toEqual(["4 l", "✔ ●"]);
+});
+
+test.each([1.5, 4, 8])("words whose letters are spaced by %d points are words", async (spacing) => {
+  const pdf = makePdf({ pages: [[{ text: "TITLE PAGE", y: 800, spacing }]] });
+  const read = async (parser: Parser): Promise<string> =>
+    (await itemsOf(pdf, parser)).map((item) => ("str" in item ? item.str : "")).join("");
+
+  expect(await read(await loadShipped())).toContain("T I T L E");
+  expect(await read(await loadParser())).toBe("TITLE PAGE");
 });

@@ -4,6 +4,7 @@ import type { PDFDocumentProxy, PDFPageProxy } from "pdfjs-dist/types/src/displa
 import { Failure } from "../../failure/failure.ts";
 import { createNotesReader, type PageNotes } from "./annotations.ts";
 import { type ComposedPage, composePage, draftPage, type PageDraft } from "./compose-page.ts";
+import { joinDropCapitals } from "./drop-capitals.ts";
 import { createFontFacts, type FontFacts } from "./fonts.ts";
 import type { Fragment } from "./fragments.ts";
 import type { PageTally } from "./page-tally.ts";
@@ -34,7 +35,13 @@ const PAGES_PER_CLEANUP = 200;
 type Composed = { readonly page: ComposedPage; readonly running: ReadonlySet<Fragment> };
 type Kept = { readonly draft: PageDraft; readonly notes: PageNotes; composed: Composed | null };
 
-const EMPTY: PageDraft = { frames: [], tags: new Map(), tagged: false, doubled: 0 };
+const EMPTY: PageDraft = {
+  height: { low: 0, high: 0 },
+  frames: [],
+  tags: new Map(),
+  tagged: false,
+  doubled: 0,
+};
 const NO_NOTES: PageNotes = { texts: [], remarks: 0 };
 
 export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally): Promise<PageReader> {
@@ -51,9 +58,9 @@ export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally):
       const tags = await readTags(page);
       const items = await readItems(page, tags.size > 0);
       if (items.cut) tally.cutShort(number);
-      const runs = standUp(runsOfPage(items));
+      const runs = joinDropCapitals(standUp(runsOfPage(items)));
       await fonts.check(page, runs.frames[0]?.runs ?? []);
-      return draftPage(runs, tags, marks?.Suspects === true);
+      return draftPage(runs, { view: page.view, tags, suspect: marks?.Suspects === true });
     } catch (thrown) {
       if (thrown instanceof Failure) throw thrown;
       tally.broke(number);
@@ -70,7 +77,7 @@ export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally):
     const page = { draft: drafted ?? EMPTY, notes, composed: null };
     kept.set(number, page);
     const [own = [], ...turned] = page.draft.frames;
-    edges.set(number, edgesOf(own, turned.flat()));
+    edges.set(number, edgesOf(own, page.draft.height, turned.flat()));
     return page;
   };
   const compose = (number: number, page: Kept): Composed => {

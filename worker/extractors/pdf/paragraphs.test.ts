@@ -36,9 +36,17 @@ test("a step down begins a paragraph, and so does a first line that is set in", 
 });
 
 test("list items stand on lines of their own", () => {
-  expect(textsOf(...column(["• one item of the list", "• another item of the list"], 50, 700))).toEqual([
-    "• one item of the list\n• another item of the list",
-  ]);
+  for (const mark of ["•", "✓", "\uf0b7"])
+    expect(
+      textsOf(...column([`${mark} one item of the list`, `${mark} another item of the list`], 50, 700)),
+    ).toEqual([`${mark} one item of the list\n${mark} another item of the list`]);
+});
+
+test("marks set apart from their items make a list, not a table", () => {
+  const items = ["one item of the list", "another item of the list", "and the third of them"];
+  const runs = items.flatMap((text, at) => [run("•", 50, 700 - 12 * at), run(text, 50 + 18, 700 - 12 * at)]);
+
+  expect(textsOf(...runs)).toEqual([items.map((text) => `• ${text}`).join("\n")]);
 });
 
 test("Chinese lines are joined without a space", () => {

@@ -6,6 +6,7 @@ import { CELL_SEPARATOR } from "../fold-tables.ts";
 import { joinsWithoutSpace } from "./compose-text.ts";
 import type { WordJoiner } from "./join-words.ts";
 import type { PdfLine } from "./lines.ts";
+import { beginsItem } from "./list-marks.ts";
 
 /** A step down of more than this many times the size starts a paragraph; 1.2 is usual leading. */
 const PARAGRAPH_STEP = 1.75;
@@ -13,7 +14,6 @@ const PARAGRAPH_STEP = 1.75;
 const INDENT = { min: 0.8, max: 5 };
 /** Ems that a line may end before the margin although the next word would have had room. */
 const RAGGED = 0.5;
-const LIST_MARK = /^(?:[•▪●◦○■□–—*·‣]\s*\S|-\s|\(?(?:\d{1,2}|\p{L})[.)]\s)/u;
 
 /** Blocks of consecutive lines without headings. */
 export function paragraphsOf(lines: readonly PdfLine[], joiner: WordJoiner): Block[] {
@@ -51,7 +51,7 @@ function joinLines(text: string, last: PdfLine, line: PdfLine, joiner: WordJoine
 /** The next line's first word had no room left. */
 function isForced(last: PdfLine, line: PdfLine): boolean {
   if (line.block !== last.block) return true;
-  if (LIST_MARK.test(line.text)) return false;
+  if (beginsItem(line.text)) return false;
   const word = /^\S+/.exec(line.text)?.[0].length ?? 0;
   const width = ((line.right - line.x) * word) / Math.max(1, line.text.length);
   const room = last.rtl ? last.x - last.margins.left : last.margins.right - last.right;
@@ -67,7 +67,7 @@ function continues(last: PdfLine, line: PdfLine, next: PdfLine | undefined): boo
     return /[-\u2010\u00ad\p{Ll},]$/u.test(last.text) && /^\p{Ll}/u.test(line.text);
   if (step > PARAGRAPH_STEP * size) return false;
   const indent = (line.rtl ? last.right - line.right : line.x - last.x) / size;
-  if (indent < INDENT.min || indent > INDENT.max || LIST_MARK.test(last.text)) return true;
+  if (indent < INDENT.min || indent > INDENT.max || beginsItem(last.text)) return true;
   // Set in: the first line of a paragraph when the line before was its last, or when the next one is out again.
   return isForced(last, line) && !(next !== undefined && isOut(line, next, size));
 }

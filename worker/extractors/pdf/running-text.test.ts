@@ -3,10 +3,13 @@ import { column, fragments, prose, run } from "../testing/layout.ts";
 import { edgesOf, type PageEdges, runningOf } from "./running-text.ts";
 import type { Run } from "./runs.ts";
 
+const A4 = { low: 0, high: 842 };
+
 /** The texts that run on the page in the middle of five. */
 function leftOut(page: (number: number) => readonly Run[], pages = 5, looked = 3): string[] {
   const edges = new Map<number, PageEdges>();
-  for (let number = 1; number <= pages; number += 1) edges.set(number, edgesOf(fragments(...page(number))));
+  for (let number = 1; number <= pages; number += 1)
+    edges.set(number, edgesOf(fragments(...page(number)), A4));
   return [...runningOf(looked, edges, pages)].map((fragment) => fragment.text);
 }
 
@@ -75,6 +78,12 @@ test("titles that some slides share stay, set larger as they are", () => {
   expect(leftOut(slide, 8)).toEqual([]);
 });
 
+test("a last line that pages share is their own when it stands well above the bottom of the page", () => {
+  const page = (y: number) => (number: number) => [...body(number), run("Signed by both parties", 50, y)];
+
+  expect([leftOut(page(190)), leftOut(page(90))]).toEqual([[], ["Signed by both parties"]]);
+});
+
 test("a page that holds nothing else keeps its words", () => {
   expect(leftOut(() => [run("The same words on each page", 50, 700)])).toEqual([]);
 });
@@ -83,7 +92,7 @@ test("a watermark across several pages runs wherever it stands", () => {
   const edges = new Map(
     [1, 2, 3].map((number) => [
       number,
-      edgesOf(fragments(...body(number)), fragments(run("DRAFT", 200, 400, { size: 60 }))),
+      edgesOf(fragments(...body(number)), A4, fragments(run("DRAFT", 200, 400, { size: 60 }))),
     ]),
   );
 

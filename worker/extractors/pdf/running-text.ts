@@ -2,9 +2,12 @@
 // with the same words or a number that counts the pages. Decided within a window of pages, so that reading streams
 // and a chapter's own header is found too.
 import { type Fragment, rowsOf } from "./fragments.ts";
+import type { Extent } from "./runs.ts";
 
 /** Rows looked at, from the top and from the bottom. */
 const EDGE_ROWS = 4;
+/** Share of the page's height that headers and footers keep to; what pages repeat farther in is their own. */
+const MARGIN_SHARE = 0.2;
 /** Left, middle and right; a row of more pieces is a table's. */
 const MAX_PIECES = 3;
 /** Pages before and after that may tell. Left and right pages often differ, so half of them can agree. */
@@ -47,14 +50,23 @@ export type PageEdges = {
   readonly fragments: number;
 };
 
-/** `turned`: the fragments of other directions. */
-export function edgesOf(fragments: readonly Fragment[], turned: readonly Fragment[] = []): PageEdges {
+/** `height`: from where to where the page reaches; `turned`: the fragments of other directions. */
+export function edgesOf(
+  fragments: readonly Fragment[],
+  height: Extent,
+  turned: readonly Fragment[] = [],
+): PageEdges {
   const rows = rowsOf(fragments);
-  const told = (row: Fragment[]): EdgeRow => ({
-    edges: row.length > MAX_PIECES ? [] : row.map(edgeOf),
-    y: row[0]?.y ?? 0,
-    size: Math.max(...row.map((one) => one.size)),
-  });
+  const margin = MARGIN_SHARE * (height.high - height.low);
+  const told = (row: Fragment[]): EdgeRow => {
+    const y = row[0]?.y ?? 0;
+    const inside = y > height.low + margin && y < height.high - margin;
+    return {
+      edges: inside || row.length > MAX_PIECES ? [] : row.map(edgeOf),
+      y,
+      size: Math.max(...row.map((one) => one.size)),
+    };
+  };
   const sizes = rows.map((row) => row[0]?.size ?? 0).sort((a, b) => a - b);
   return {
     // One more than may run: it shows whether the last of them stands apart.

@@ -2,6 +2,7 @@
 // lines follow each other downwards, so that rotated pages, rotated captions and vertical Japanese are all read
 // by the same rules.
 import type { TextItem, TextMarkedContent, TextStyle } from "pdfjs-dist/types/src/display/api.js";
+import { setAccent } from "./accents.ts";
 
 /** A stretch of text with one font; lengths in points of its frame, y grows upwards. */
 export type Run = {
@@ -32,6 +33,9 @@ export type Frame = {
   readonly angle: number;
   readonly runs: readonly Run[];
 };
+
+/** Where something begins and ends, along one axis of a frame. */
+export type Extent = { readonly low: number; readonly high: number };
 
 export type PageRuns = {
   /** The direction with the most text first. */
@@ -77,7 +81,7 @@ export function runsOfPage({ items, styles }: PageItems): PageRuns {
     const frame = frames.get(angle) ?? { chars: 0, runs: [] };
     frames.set(angle, frame);
     frame.chars += shown.length;
-    frame.runs.push({
+    const run: Run = {
       ...box,
       text: shown,
       rtl: item.dir === "rtl",
@@ -87,7 +91,11 @@ export function runsOfPage({ items, styles }: PageItems): PageRuns {
       seq,
       spaced: spaced || text.startsWith(" "),
       meaningless,
-    });
+    };
+    const last = frame.runs.at(-1);
+    const accented = last?.seq === seq - 1 ? setAccent(last, run) : null;
+    if (accented === null) frame.runs.push(run);
+    else frame.runs.splice(-1, 1, ...accented);
     spaced = text.endsWith(" ");
   }
   const ordered = [...frames].sort((a, b) => b[1].chars - a[1].chars);
@@ -118,6 +126,14 @@ function placeOf(item: TextItem, vertical: boolean): Box & { angle: number } {
   const x = at(4) * cos - at(5) * sin;
   const y = at(4) * sin + at(5) * cos;
   return { angle, x, right: x + (vertical ? item.height : item.width), y, size };
+}
+
+/** How far a page reaches across the lines of a frame. `view` is its box before it is turned. */
+export function heightOf(view: readonly number[], angle: number): Extent {
+  const [left = 0, bottom = 0, right = 0, top = 0] = view;
+  const turn = (-angle * Math.PI) / 180;
+  const ys = [left, right].flatMap((x) => [bottom, top].map((y) => x * Math.sin(turn) + y * Math.cos(turn)));
+  return { low: Math.min(...ys), high: Math.max(...ys) };
 }
 
 type MarkStack = {

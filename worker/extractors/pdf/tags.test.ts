@@ -43,7 +43,11 @@ test("a tree of 60,000 levels does not overflow", () => {
 
 function compose(runs: readonly Run[], suspect = false): string[] {
   const page = { frames: [{ angle: 0, runs: drawn(...runs) }], doubled: 0 };
-  const { lines } = composePage(draftPage(page, placesOf(TREE), suspect), new Set(), () => false);
+  const { lines } = composePage(
+    draftPage(page, { view: [0, 0, 595, 842], tags: placesOf(TREE), suspect }),
+    new Set(),
+    () => false,
+  );
   return paragraphsOf(lines, createWordJoiner()).map((block) => ("text" in block ? block.text : ""));
 }
 

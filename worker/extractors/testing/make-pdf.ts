@@ -15,6 +15,8 @@ export type PdfText = {
   readonly spacing?: number;
   /** Drawn with a font whose codes are glyph numbers, 29 below ASCII, and that has no map to Unicode. */
   readonly unmapped?: boolean;
+  /** Drawn with Zapf Dingbats, which is not in the file: letters stand for signs. */
+  readonly signs?: boolean;
   /** What else is set before it, such as `3 Ts 80 Tz`. */
   readonly operators?: string;
 };
@@ -47,6 +49,7 @@ export function makePdf(spec: PdfSpec): Buffer {
   const tree = add("");
   const regular = add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>");
   const bold = add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold >>");
+  const signs = add("<< /Type /Font /Subtype /Type1 /BaseFont /ZapfDingbats >>");
   const unmapped = add("<< /Type /Font /Subtype /Type0 /BaseFont /ABCDEF+Some /Encoding /Identity-H >>");
   const descendant = add(
     "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /ABCDEF+Some /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /DW 500 >>",
@@ -73,7 +76,7 @@ export function makePdf(spec: PdfSpec): Buffer {
   });
   function contentOf(lines: readonly PdfText[]): string {
     const number = stream(lines.map(show).join("\n"));
-    return `/Resources << /Font << /F1 ${regular} 0 R /F2 ${bold} 0 R /F3 ${unmapped} 0 R >> >> /Contents ${number} 0 R`;
+    return `/Resources << /Font << /F1 ${regular} 0 R /F2 ${bold} 0 R /F3 ${unmapped} 0 R /F4 ${signs} 0 R >> >> /Contents ${number} 0 R`;
   }
   objects[tree - 1] =
     `<< /Type /Pages /Count ${pages.length} /Kids [${pages.map((page) => `${page} 0 R`).join(" ")}] >>`;
@@ -89,10 +92,16 @@ export function makePdf(spec: PdfSpec): Buffer {
 const TURNS = { 0: "1 0 0 1", 90: "0 1 -1 0", 180: "-1 0 0 -1", 270: "0 -1 1 0" };
 
 function show(line: PdfText): string {
-  const font = line.unmapped === true ? "F3" : line.bold === true ? "F2" : "F1";
+  const font = fontOf(line);
   const mode = `${line.invisible === true ? 3 : 0} Tr ${line.spacing ?? 0} Tc`;
   const place = `${TURNS[line.turned ?? 0]} ${line.x ?? 72} ${line.y}`;
   return `BT /${font} ${line.size ?? 10} Tf ${mode} ${place} Tm ${line.operators ?? ""} ${shown(line)} Tj ET`;
+}
+
+function fontOf({ signs, unmapped, bold }: PdfText): string {
+  if (signs === true) return "F4";
+  if (unmapped === true) return "F3";
+  return bold === true ? "F2" : "F1";
 }
 
 function shown({ text, unmapped }: PdfText): string {
