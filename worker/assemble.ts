@@ -8,7 +8,7 @@ import { openDatabase } from "./database/open-database.ts";
 import { chunkLimits, copyLimits, extraction, origins } from "./derived-options.ts";
 import type { ServerNews } from "./embedders/llama/server-on-demand.ts";
 import { openEmbedder } from "./embedders/open-embedder.ts";
-import { openExtractors } from "./extractors/extract-isolated.ts";
+import { openExtractors } from "./extractors/isolation/extract-isolated.ts";
 import { adviseOperator } from "./failure/describe.ts";
 import type { Log } from "./log/log.ts";
 import type { RunningWorker, WorkerOptions } from "./queue/worker-state.ts";

@@ -14,7 +14,7 @@ import { postgresLines } from "./database/postgres-line.ts";
 import { memoryBytes, originsOfSync } from "./derived-options.ts";
 import { type Embedder, identityOf } from "./embedders/embedder.ts";
 import { openConfiguredBatches } from "./embedders/open-embedder.ts";
-import type { Extractors } from "./extractors/extract-isolated.ts";
+import type { Extractors } from "./extractors/isolation/extract-isolated.ts";
 import { Failure } from "./failure/failure.ts";
 import { startWaysIn } from "./ingress/start-ways-in.ts";
 import { startSyncInterval } from "./integrity/sync-interval.ts";

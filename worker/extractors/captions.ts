@@ -3,7 +3,7 @@
 // arrow is its name or number, and no text.
 import { Failure } from "../failure/failure.ts";
 import { createSegmentCounter } from "./cut-segments.ts";
-import { decodeFile, readLines } from "./decode-text.ts";
+import { decodeFile, readLines } from "./encoding/decode-text.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
 import { splitSpeaker, stripCueTags, voiceOf } from "./speakers.ts";
 

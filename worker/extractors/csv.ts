@@ -1,9 +1,9 @@
 // CSV and TSV, streamed row by row. The first row is the header: chunkers find it as the first line of the table.
 import { Readable } from "node:stream";
 import { Failure } from "../failure/failure.ts";
-import { type Dialect, guessDelimiter, openCsvParser, quotesPair } from "./csv-dialect.ts";
+import { type Dialect, guessDelimiter, openCsvParser, quotesPair } from "./csv/dialect.ts";
 import { createSegmentCutter } from "./cut-segments.ts";
-import { decodeFile } from "./decode-text.ts";
+import { decodeFile } from "./encoding/decode-text.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
 import { rowText } from "./fold-tables.ts";
 

@@ -3,14 +3,14 @@
 // Headers, footers and comments are left out: they are not what the document says.
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
-import { createBodyReader, type DocxContext } from "./docx-body.ts";
-import { isReadableChunk, readEmbedded } from "./docx-embedded.ts";
-import { createNoteReader } from "./docx-notes.ts";
-import { createNumberingReader } from "./docx-numbering.ts";
-import { createPageCounter } from "./docx-pages.ts";
-import { createStyleReader } from "./docx-styles.ts";
+import { createBodyReader, type DocxContext } from "./docx/body.ts";
+import { isReadableChunk, readEmbedded } from "./docx/embedded.ts";
+import { createNoteReader } from "./docx/notes.ts";
+import { createNumberingReader } from "./docx/numbering.ts";
+import { createPageCounter } from "./docx/pages.ts";
+import { createStyleReader } from "./docx/styles.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
-import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office-package.ts";
+import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office/package.ts";
 import { readsZip } from "./reads-zip.ts";
 import type { ZipArchive } from "./zip-archive.ts";
 

@@ -7,10 +7,10 @@ import PostalMime, { type Address, type Attachment, type Email } from "postal-mi
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
-import { createHtmlBlocks } from "./html-blocks.ts";
-import { countInk } from "./html-elements.ts";
-import { describeLeftOut } from "./html-left-out.ts";
-import { hiddenRule } from "./html-signs.ts";
+import { createHtmlBlocks } from "./html/blocks.ts";
+import { countInk } from "./html/elements.ts";
+import { describeLeftOut } from "./html/left-out.ts";
+import { hiddenRule } from "./html/signs.ts";
 
 const LIMITS = { maxNestingDepth: 100, maxHeadersSize: 2 << 20, maxRfc822NestingDepth: 5 };
 const MAX_NAMES = 200;

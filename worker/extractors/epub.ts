@@ -2,13 +2,13 @@
 // a damaged one costs itself, an encrypted one the book, because its text would silently be missing.
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter, type SegmentCutter } from "./cut-segments.ts";
-import { decodeChunks } from "./decode-text.ts";
-import { type EpubChapter, openBook } from "./epub-package.ts";
+import { decodeChunks } from "./encoding/decode-text.ts";
+import { iconvName } from "./encoding/legacy-encodings.ts";
+import { type EpubChapter, openBook } from "./epub/package.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
-import { createHtmlBlocks } from "./html-blocks.ts";
-import { describeLeftOut } from "./html-left-out.ts";
-import { hiddenRule } from "./html-signs.ts";
-import { iconvName } from "./legacy-encodings.ts";
+import { createHtmlBlocks } from "./html/blocks.ts";
+import { describeLeftOut } from "./html/left-out.ts";
+import { hiddenRule } from "./html/signs.ts";
 import { readsZip } from "./reads-zip.ts";
 import type { ZipArchive } from "./zip-archive.ts";
 

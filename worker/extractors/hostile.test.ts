@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Failure } from "../failure/failure.ts";
-import { openExtractors } from "./extract-isolated.ts";
+import { openExtractors } from "./isolation/extract-isolated.ts";
 import { hostileFiles } from "./testing/hostile-files.ts";
 import { writeOriginal } from "./testing/read-bytes.ts";
 

@@ -2,12 +2,12 @@
 // So no tree is built, and a page is as cheap as its deepest path.
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
-import { decodeFile } from "./decode-text.ts";
+import { decodeFile } from "./encoding/decode-text.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
-import { createHtmlBlocks } from "./html-blocks.ts";
-import { describeLeftOut } from "./html-left-out.ts";
-import { chooseMainContent } from "./html-main-content.ts";
-import { surveyPage } from "./html-survey.ts";
+import { createHtmlBlocks } from "./html/blocks.ts";
+import { describeLeftOut } from "./html/left-out.ts";
+import { chooseMainContent } from "./html/main-content.ts";
+import { surveyPage } from "./html/survey.ts";
 
 export async function* readHtml(file: FileToRead): AsyncGenerator<Extracted> {
   const chunks = () => decodeFile(file.path, file.encoding ?? "utf-8");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { cutMarkdown, MAX_PARAGRAPH } from "./markdown-pieces.ts";
+import { cutMarkdown, MAX_PARAGRAPH } from "./markdown/pieces.ts";
 import { failureOf, readBytes } from "./testing/read-bytes.ts";
 
 const read = (source: string) => readBytes("a.md", source);

@@ -3,15 +3,15 @@
 import createMarkdownIt, { type MarkdownIt } from "markdown-it";
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
-import { decodeFile, readLines } from "./decode-text.ts";
+import { decodeFile, readLines } from "./encoding/decode-text.ts";
 import type { Extracted, Extraction, FileToRead } from "./extractor.ts";
 import { titleOf } from "./front-matter.ts";
-import { createHtmlBlocks } from "./html-blocks.ts";
-import { countInk } from "./html-elements.ts";
-import { describeLeftOut } from "./html-left-out.ts";
-import { hiddenRule } from "./html-signs.ts";
-import { leaveComponents } from "./markdown-components.ts";
-import { cutMarkdown } from "./markdown-pieces.ts";
+import { createHtmlBlocks } from "./html/blocks.ts";
+import { countInk } from "./html/elements.ts";
+import { describeLeftOut } from "./html/left-out.ts";
+import { hiddenRule } from "./html/signs.ts";
+import { leaveComponents } from "./markdown/components.ts";
+import { cutMarkdown } from "./markdown/pieces.ts";
 
 /** Deeper nesting than the renderer takes would vanish; cutMarkdown keeps sources below this. */
 const MAX_NESTING = 400;

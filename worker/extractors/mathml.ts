@@ -2,7 +2,7 @@
 // TeX is how formulas are written where people search and models were trained; a formula's bare glyphs in document
 // order ("x = − b ± b 2 − 4 a c 2 a") are no formula any more. The author's own TeX wins where it came along.
 // After the MathML 3 presentation elements (w3.org/TR/MathML3, chapter 3).
-import { ACCENTS, FUNCTIONS, LARGE, symbol, VARIANTS } from "./mathml-symbols.ts";
+import { ACCENTS, FUNCTIONS, LARGE, symbol, VARIANTS } from "./mathml/symbols.ts";
 
 /** Deeper formulas are damage: their text is kept as it comes. */
 const MAX_DEPTH = 200;

@@ -1,13 +1,13 @@
 // OpenDocument: texts (ODT), spreadsheets (ODS) and presentations (ODP), streamed out of one part of the archive.
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
-import { ODS } from "./detect-zip-type.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
-import { createOdfBody } from "./odf-body.ts";
-import { createOdfSheets } from "./odf-sheet.ts";
-import { createOdfStyles, type OdfStyles } from "./odf-styles.ts";
-import { readPart, readTitle, readWholePart } from "./office-package.ts";
-import type { XmlEvents } from "./office-xml.ts";
+import { ODS } from "./media-type/detect-zip-type.ts";
+import { createOdfBody } from "./odf/body.ts";
+import { createOdfSheets } from "./odf/sheet.ts";
+import { createOdfStyles, type OdfStyles } from "./odf/styles.ts";
+import { readPart, readTitle, readWholePart } from "./office/package.ts";
+import type { XmlEvents } from "./office/xml.ts";
 import { readsZip } from "./reads-zip.ts";
 import type { ZipArchive } from "./zip-archive.ts";
 

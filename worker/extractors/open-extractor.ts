@@ -3,10 +3,10 @@
 // part of a child's start.
 import { Failure } from "../failure/failure.ts";
 import { readCaptions } from "./captions.ts";
-import { detectType, RTF } from "./detect-type.ts";
-import { DOCX, EPUB, ODP, ODS, ODT, PPTX, XLSX } from "./detect-zip-type.ts";
 import type { Extracted, GivenFile, ReadSegments } from "./extractor.ts";
 import { readMarkdown } from "./markdown.ts";
+import { detectType, RTF } from "./media-type/detect-type.ts";
+import { DOCX, EPUB, ODP, ODS, ODT, PPTX, XLSX } from "./media-type/detect-zip-type.ts";
 import { readPlainText } from "./plain-text.ts";
 
 const readers: Readonly<Record<string, () => Promise<ReadSegments>>> = {

@@ -2,7 +2,7 @@
 // A line of any length is fine; nothing but the running segment is held.
 import { Failure } from "../failure/failure.ts";
 import { createSegmentCounter, findCut, MAX_SEGMENT_CHARS } from "./cut-segments.ts";
-import { decodeFile } from "./decode-text.ts";
+import { decodeFile } from "./encoding/decode-text.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
 
 /** Longer runs of white space are cut down to this. */

@@ -3,9 +3,9 @@
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
-import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office-package.ts";
-import { createTextBodyReader } from "./office-text-body.ts";
-import { createSlideReader } from "./pptx-slide.ts";
+import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office/package.ts";
+import { createTextBodyReader } from "./office/text-body.ts";
+import { createSlideReader } from "./pptx/slide.ts";
 import { readsZip } from "./reads-zip.ts";
 import type { ZipArchive } from "./zip-archive.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createRtfTokenizer } from "./rtf-tokens.ts";
+import { createRtfTokenizer } from "./rtf/tokens.ts";
 import { failureOf, readBytes } from "./testing/read-bytes.ts";
 
 const read = (body: string, head = "") =>

@@ -3,8 +3,8 @@ import { createReadStream } from "node:fs";
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
-import { createRtfReader } from "./rtf-body.ts";
-import { createRtfTokenizer } from "./rtf-tokens.ts";
+import { createRtfReader } from "./rtf/body.ts";
+import { createRtfTokenizer } from "./rtf/tokens.ts";
 
 const READ_BYTES = 1 << 18;
 

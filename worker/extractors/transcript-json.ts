@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { Failure } from "../failure/failure.ts";
 import { createSegmentCounter } from "./cut-segments.ts";
-import { decodeBytes } from "./decode-text.ts";
+import { decodeBytes } from "./encoding/decode-text.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
 import { readPlainText } from "./plain-text.ts";
 import { splitSpeaker } from "./speakers.ts";

@@ -4,10 +4,10 @@
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
-import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office-package.ts";
+import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office/package.ts";
 import { readsZip } from "./reads-zip.ts";
-import { createSheetReader } from "./xlsx-sheet.ts";
-import { createFormatReader, createSharedTextReader, createWorkbookReader } from "./xlsx-workbook.ts";
+import { createSheetReader } from "./xlsx/sheet.ts";
+import { createFormatReader, createSharedTextReader, createWorkbookReader } from "./xlsx/workbook.ts";
 import type { ZipArchive } from "./zip-archive.ts";
 
 export const readXlsx = readsZip(readPackage);

@@ -4,7 +4,7 @@ import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { openExtractors } from "../../../worker/extractors/extract-isolated.ts";
+import { openExtractors } from "../../../worker/extractors/isolation/extract-isolated.ts";
 import { hostileFiles } from "../../../worker/extractors/testing/hostile-files.ts";
 import { Failure } from "../../../worker/failure/failure.ts";
 

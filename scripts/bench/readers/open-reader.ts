@@ -79,7 +79,7 @@ async function readOurs(path: string): Promise<readonly Page[]> {
 
 /** As a worker reads: in children that are isolated and stay for the next file. */
 async function readIsolated(concurrency: number): Promise<Read> {
-  const { openExtractors } = await import("../../../worker/extractors/extract-isolated.ts");
+  const { openExtractors } = await import("../../../worker/extractors/isolation/extract-isolated.ts");
   const limits = { timeoutMs: 120_000, memoryMb: 1_024, maxChars: MOST_CHARS };
   const { extract } = openExtractors({ limits, concurrency });
   const never = new AbortController().signal;

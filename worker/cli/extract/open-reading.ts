@@ -8,7 +8,7 @@ import type { Tokenizer } from "../../document/tokenizer.ts";
 import { openBatcher } from "../../embedders/batch.ts";
 import { MINILM_POSITIONS } from "../../embedders/minilm-model.ts";
 import { chooseProvider, openEmbedder } from "../../embedders/open-embedder.ts";
-import { openExtractors } from "../../extractors/extract-isolated.ts";
+import { openExtractors } from "../../extractors/isolation/extract-isolated.ts";
 import { openTokenizer } from "../../tokenizers/open-tokenizer.ts";
 import type { Reading } from "./read-file.ts";
 

@@ -1,5 +1,5 @@
 // A worker that is about to be killed: starts an extraction, says the child's pid, and never takes the second item.
-import { startExtractionProcess } from "../extraction-process.ts";
+import { startExtractionProcess } from "../isolation/extraction-process.ts";
 import { writeOriginal } from "./read-bytes.ts";
 
 const original = await writeOriginal("a.txt", "some words to read\n".repeat(200_000));

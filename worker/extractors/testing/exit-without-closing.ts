@@ -1,5 +1,5 @@
 // A command that reads one file and ends without closing its extractors: its exit must not wait for them.
-import { openExtractors } from "../extract-isolated.ts";
+import { openExtractors } from "../isolation/extract-isolated.ts";
 import { writeOriginal } from "./read-bytes.ts";
 
 const original = await writeOriginal("a.txt", "some words");

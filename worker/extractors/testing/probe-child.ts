@@ -1,6 +1,6 @@
 // Runs as an extraction child does, through its real entry, and then tries what a captured parser would try.
 // Reports each attempt as `name: refused` or `name: succeeded`.
-await import("../extraction-child.ts");
+await import("../isolation/extraction-child.ts");
 
 const [, , , , port = "0", outside = ""] = process.argv;
 
