@@ -1,6 +1,7 @@
 // A page's runs to its lines in reading order: by the document's own tags where they cover the page, else by
 // geometry; running headers and footers are left out, text of other directions follows the page's own.
 import { isRightToLeft } from "./compose-text.ts";
+import { fillEmptyCells } from "./empty-cells.ts";
 import { type Fragment, fragmentsOf } from "./fragments.ts";
 import { linesOfRegion, type PdfLine } from "./lines.ts";
 import { orderFragments } from "./reading-order.ts";
@@ -84,7 +85,7 @@ export function composePage(
       lines.push(...(at === 0 ? composed.lines : composed.lines.map((line) => ({ ...line, frame: at }))));
     }
   }
-  return { lines, columns, turned };
+  return { lines: fillEmptyCells(lines), columns, turned };
 }
 
 type Part = { readonly fragments: readonly Fragment[]; readonly place: TagPlace | null };
