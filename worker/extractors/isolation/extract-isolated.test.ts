@@ -125,7 +125,7 @@ test(
     const address = server.address();
     const port = typeof address === "object" ? String(address?.port) : "";
 
-    const probe = forkChild(join(import.meta.dirname, "testing/probe-child.ts"), LIMITS, folder, [
+    const probe = forkChild(join(import.meta.dirname, "../testing/probe-child.ts"), LIMITS, folder, [
       port,
       outside,
     ]);
@@ -361,7 +361,7 @@ test(
   "a worker that exits without closing takes its children and folders along",
   { timeout: TIME },
   async () => {
-    const worker = spawn(process.execPath, [join(import.meta.dirname, "testing/exit-without-closing.ts")]);
+    const worker = spawn(process.execPath, [join(import.meta.dirname, "../testing/exit-without-closing.ts")]);
     cleanups.push(() => worker.kill("SIGKILL"));
 
     const [code] = (await once(worker, "exit")) as [number];
@@ -373,7 +373,7 @@ test(
 );
 
 test("children die with a worker that is killed", { timeout: TIME }, async () => {
-  const worker = spawn(process.execPath, [join(import.meta.dirname, "testing/abandon-child.ts")], {
+  const worker = spawn(process.execPath, [join(import.meta.dirname, "../testing/abandon-child.ts")], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   cleanups.push(() => worker.kill("SIGKILL"));

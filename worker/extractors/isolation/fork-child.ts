@@ -8,7 +8,7 @@ import type { ExtractLimits } from "../extractor.ts";
 /** What Node, its code and buffers need beside the heap. */
 const RSS_ALLOWANCE = 192 << 20;
 
-const workerFolder = resolve(import.meta.dirname, "..");
+const workerFolder = resolve(import.meta.dirname, "../..");
 const packageFolder = resolve(workerFolder, "..");
 
 /** Runs `script` by this process's own Node. `folder` is the only place outside of the product it may read. */

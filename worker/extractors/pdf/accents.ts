@@ -1,5 +1,14 @@
 // Accents drawn as signs of their own over or under a letter, as TeX's older fonts do: the letter with its accent.
-import type { Run } from "./runs.ts";
+
+/** What of a run says where its text is drawn; lengths in points of its frame. */
+type Drawn = {
+  readonly text: string;
+  readonly x: number;
+  readonly right: number;
+  readonly y: number;
+  readonly size: number;
+  readonly spaced: boolean;
+};
 
 /** Ems by which an accent's box and its letter's overlap; neighbours in a word overlap by less. */
 const OVERLAP = { min: 0.2, max: 1 };
@@ -30,7 +39,7 @@ const DOTLESS = new Map([
 ]);
 
 /** Two runs that follow each other as they read once an accent between them stands on its letter, else null. */
-export function setAccent(before: Run, run: Run): readonly Run[] | null {
+export function setAccent<Run extends Drawn>(before: Run, run: Run): readonly Run[] | null {
   const size = Math.max(before.size, run.size);
   const overlap = before.right - run.x;
   if (overlap < OVERLAP.min * size || overlap > OVERLAP.max * size) return null;
@@ -38,7 +47,7 @@ export function setAccent(before: Run, run: Run): readonly Run[] | null {
   return accentFirst(before, run) ?? letterFirst(before, run);
 }
 
-function accentFirst(before: Run, run: Run): readonly Run[] | null {
+function accentFirst<Run extends Drawn>(before: Run, run: Run): readonly Run[] | null {
   const letter = compose(run.text.charAt(0), before.text.at(-1) ?? "");
   if (letter === null) return null;
   const kept = before.text.slice(0, -1);
@@ -50,7 +59,7 @@ function accentFirst(before: Run, run: Run): readonly Run[] | null {
   ];
 }
 
-function letterFirst(before: Run, run: Run): readonly Run[] | null {
+function letterFirst<Run extends Drawn>(before: Run, run: Run): readonly Run[] | null {
   const letter = compose(before.text.at(-1) ?? "", run.text.charAt(0));
   if (letter === null) return null;
   const accented = { ...before, text: before.text.slice(0, -1) + letter };
