@@ -3,8 +3,8 @@
 import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import type { Extracted, FileToRead } from "./extractor.ts";
-import { findMainPart, readPart, readRelationships, readTitle, readWholePart } from "./office/package.ts";
-import { createTextBodyReader } from "./office/text-body.ts";
+import { readGraphic } from "./office/graphics.ts";
+import { findMainPart, readRelationships, readTitle, readWholePart } from "./office/package.ts";
 import { createSlideReader } from "./pptx/slide.ts";
 import { readsZip } from "./reads-zip.ts";
 import type { ZipArchive } from "./zip-archive.ts";
@@ -54,28 +54,21 @@ async function listSlides(zip: ZipArchive): Promise<string[]> {
 async function readSlide(zip: ZipArchive, part: string, number: number): Promise<Block[]> {
   const reader = createSlideReader("slide");
   await readWholePart(zip, part, reader);
-  const { title, blocks, diagrams } = reader.content;
+  const { title, blocks, graphics } = reader.content;
   const related = await readRelationships(zip, part);
   const heading: Block =
     title === null
       ? { kind: "section", level: 1, text: `Slide ${number}` }
       : { kind: "heading", level: 1, text: title };
   const all = [[{ kind: "page", page: number } as const, heading], blocks];
-  for (const id of diagrams) {
-    const diagram = related.find((relation) => relation.id === id)?.part;
-    if (diagram !== undefined && zip.has(diagram))
-      all.push([{ kind: "gap" }], await readDiagram(zip, diagram));
+  for (const id of graphics) {
+    const graphic = related.find((relation) => relation.id === id)?.part;
+    if (graphic === undefined || !zip.has(graphic)) continue;
+    all.push([{ kind: "gap" }], [...(await readGraphic(zip, graphic))]);
   }
   const notes = related.find(({ kind }) => kind === "notesSlide")?.part;
   if (notes !== undefined && zip.has(notes)) all.push(await readNotes(zip, notes));
   return all.flat();
-}
-
-async function readDiagram(zip: ZipArchive, part: string): Promise<Block[]> {
-  const blocks: Block[] = [];
-  const reader = createTextBodyReader(({ text }) => void blocks.push({ kind: "line", text }));
-  for await (const _ of readPart(zip, part, reader));
-  return blocks;
 }
 
 async function readNotes(zip: ZipArchive, part: string): Promise<Block[]> {

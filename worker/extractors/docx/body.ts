@@ -169,6 +169,7 @@ export function createBodyReader(context: DocxContext, output: BodyOutput): XmlE
     ["w:endnoteReference", (given: XmlAttributes) => refer(context.notes.endnotes, given)],
     ["w:altChunk", (given: XmlAttributes) => void parts.push(given["r:id"] ?? "")],
     ["dgm:relIds", (given: XmlAttributes) => void parts.push(given["r:dm"] ?? "")],
+    ["c:chart", (given: XmlAttributes) => void parts.push(given["r:id"] ?? "")],
   ]);
   const openContent = (name: string, attributes: XmlAttributes): void => {
     const content = contents.get(name);

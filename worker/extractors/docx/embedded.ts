@@ -1,34 +1,27 @@
 // Other parts that stand in the body of a DOCX: a page of HTML or text that another program put in whole (`altChunk`),
-// and the texts of a diagram (SmartArt).
+// and the words of diagrams and charts.
 
 import type { Block } from "../cut-segments.ts";
 import { decodeBytes } from "../encoding/decode-text.ts";
 import { createHtmlBlocks } from "../html/blocks.ts";
-import { readPart } from "../office/package.ts";
-import { createTextBodyReader } from "../office/text-body.ts";
+import { isGraphic, readGraphic } from "../office/graphics.ts";
 import type { ZipArchive } from "../zip-archive.ts";
 
 const HTML = /\.x?html?$/i;
 const TEXT = /\.txt$/i;
-const DIAGRAM = /\/diagrams\/[^/]+\.xml$/i;
 /** Pages that programs put into a document are short; a longer one is a document of its own. */
 const MAX_BYTES = 16 << 20;
 
 /** Documents inside of the document (DOCX, RTF, MHT) are not read. */
 export function isReadableChunk(part: string): boolean {
-  return HTML.test(part) || TEXT.test(part) || DIAGRAM.test(part);
+  return HTML.test(part) || TEXT.test(part) || isGraphic(part);
 }
 
 /** Throws what reading an entry throws. */
 export async function* readEmbedded(zip: ZipArchive, part: string): AsyncGenerator<Block> {
-  const blocks: Block[] = [];
-  if (DIAGRAM.test(part)) {
-    const reader = createTextBodyReader(
-      (paragraph) => void blocks.push({ kind: "line", text: paragraph.text }),
-    );
-    for await (const _ of readPart(zip, part, reader)) yield* blocks.splice(0);
-    yield* blocks;
-  } else if (HTML.test(part)) {
+  if (isGraphic(part)) yield* await readGraphic(zip, part);
+  else if (HTML.test(part)) {
+    const blocks: Block[] = [];
     const html = createHtmlBlocks((block) => void blocks.push(block));
     html.write(await readText(zip, part));
     html.end();

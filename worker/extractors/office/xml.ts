@@ -13,6 +13,7 @@ const NAMESPACES: readonly (readonly [RegExp, string])[] = [
   [/\/spreadsheetml\/(2006\/)?main$/, "x"],
   [/\/drawingml\/(2006\/)?main$/, "a"],
   [/\/drawingml\/(2006\/)?diagram$/, "dgm"],
+  [/\/drawingml\/(2006\/)?chart$/, "c"],
   [/\/officeDocument\/(2006\/)?math$/, "m"],
   [/\/markup-compatibility\/2006$/, "mc"],
   [/\/officeDocument\/(2006\/)?relationships$/, "r"],

@@ -15,13 +15,13 @@ type Shape = { kind: string | null; hidden: boolean; paragraphs: TextParagraph[]
 export type SlideContent = {
   readonly title: string | null;
   readonly blocks: readonly Block[];
-  /** Relationships of diagrams, whose texts are parts of their own. */
-  readonly diagrams: readonly string[];
+  /** Relationships of diagrams and charts, which are parts of their own. */
+  readonly graphics: readonly string[];
 };
 
 export function createSlideReader(only: "slide" | "notes"): XmlEvents & { readonly content: SlideContent } {
   const blocks: Block[] = [];
-  const diagrams: string[] = [];
+  const graphics: string[] = [];
   const folder = createTableFolder((block) => void blocks.push(block));
   const alternates: boolean[] = [];
   let title: string | null = null;
@@ -66,7 +66,8 @@ export function createSlideReader(only: "slide" | "notes"): XmlEvents & { readon
     else if (name === "p:ph" && shape !== null) shape.kind = attributes.type ?? "obj";
     else if (name === "p:cNvPr" && /^(1|true)$/.test(attributes.hidden ?? "")) {
       if (shape !== null) shape.hidden = true;
-    } else if (name === "dgm:relIds") diagrams.push(attributes["r:dm"] ?? "");
+    } else if (name === "dgm:relIds") graphics.push(attributes["r:dm"] ?? "");
+    else if (name === "c:chart") graphics.push(attributes["r:id"] ?? "");
     else if (name === "mc:AlternateContent") alternates.push(false);
     else if (!openTablePart(name, attributes)) body.open(name, attributes);
   };
@@ -80,7 +81,7 @@ export function createSlideReader(only: "slide" | "notes"): XmlEvents & { readon
 
   return {
     get content() {
-      return { title, blocks, diagrams };
+      return { title, blocks, graphics };
     },
     open(name, attributes) {
       if (skip > 0 || isSkipped(name)) skip += 1;
