@@ -1,5 +1,7 @@
+import { enableCompileCache, getCompileCacheDir } from "node:module";
+import { Worker } from "node:worker_threads";
 import { afterEach, expect, test, vi } from "vitest";
-import { programEnvironment } from "./program-environment.ts";
+import { programEnvironment, threadEnvironment } from "./program-environment.ts";
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -15,4 +17,18 @@ test("a program sees where things are, and none of our secrets", () => {
 
   expect(seen).toMatchObject({ PATH: "/usr/bin", CUDA_VISIBLE_DEVICES: "0" });
   expect(Object.values(seen)).not.toContain("canary");
+});
+
+test("a thread keeps its compiled code where we keep ours, and sees nothing else", async () => {
+  vi.stubEnv("OPENAI_API_KEY", "canary");
+  enableCompileCache();
+  const seen = new Worker(
+    `require("node:worker_threads").parentPort.postMessage(
+      { keptIn: require("node:module").getCompileCacheDir(), env: Object.keys(process.env) })`,
+    { eval: true, env: threadEnvironment() },
+  );
+
+  const answer = await new Promise((resolve) => seen.once("message", resolve));
+
+  expect(answer).toEqual({ keptIn: getCompileCacheDir(), env: ["NODE_COMPILE_CACHE"] });
 });

@@ -1,6 +1,7 @@
 // One thread with the embedded model in it, seen from the main thread.
 import { setTimeout as after } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import { programEnvironment, threadEnvironment } from "../config/program-environment.ts";
 import { Failure } from "../failure/failure.ts";
 import type { EngineInput, EngineSetup, FromThread, ToThread } from "./engine.ts";
 
@@ -26,6 +27,7 @@ export async function startEngineThread(setup: EngineSetup, ended: () => void): 
   const worker = new Worker(new URL("./embedded-thread.ts", import.meta.url), {
     workerData: setup,
     execArgv: [],
+    env: { ...programEnvironment(), ...threadEnvironment() },
   });
   const tasks = new Map<number, PromiseWithResolvers<Float32Array>>();
   const ready = Promise.withResolvers<void>();

@@ -4,6 +4,7 @@
 // It does not end a job because a renewal failed: the fence in every write decides who owns it.
 import { Worker } from "node:worker_threads";
 import type { Activity } from "../activity/activity.ts";
+import { threadEnvironment } from "../config/program-environment.ts";
 import type { Lease } from "../document/lease.ts";
 import type { SqlCall } from "../document/sql-call.ts";
 import { type KeepOptions, keepLeases, Lateness, renewalMs } from "./keep-leases.ts";
@@ -142,8 +143,9 @@ async function keepInThread(
   });
   const start = () => {
     if (stopped) return;
-    // The thread needs nothing of the environment: its connection comes with workerData.
-    thread = new Worker(new URL("./keeper-thread.ts", import.meta.url), { workerData: data, env: {} });
+    // The thread needs nothing else of the environment: its connection comes with workerData.
+    const setup = { workerData: data, env: threadEnvironment() };
+    thread = new Worker(new URL("./keeper-thread.ts", import.meta.url), setup);
     thread.unref();
     thread.on("message", (message: KeeperMessage) => {
       if (message.kind === "renewed") renewed(message.lost, message.lateMs);
