@@ -1,5 +1,5 @@
 // Accents drawn as signs of their own over or under a letter, as TeX's older fonts do: the letter with its accent.
-import type { Run } from "./runs.ts";
+import type { Frame, PageRuns, Run } from "./runs.ts";
 
 /** Ems by which an accent's box and its letter's overlap; neighbours in a word overlap by less. */
 const OVERLAP = { min: 0.2, max: 1 };
@@ -29,8 +29,26 @@ const DOTLESS = new Map([
   ["ȷ", "j"],
 ]);
 
+/** The same page with each accent on its letter. */
+export function setAccents(page: PageRuns): PageRuns {
+  return { ...page, frames: page.frames.map(setIn) };
+}
+
+function setIn(frame: Frame): Frame {
+  if (!frame.runs.some(({ text }) => COMBINING.has(text.charAt(0)) || COMBINING.has(text.at(-1) ?? "")))
+    return frame;
+  const runs: Run[] = [];
+  for (const run of frame.runs) {
+    const last = runs.at(-1);
+    const set = last?.seq === run.seq - 1 ? setBetween(last, run) : null;
+    if (set === null) runs.push(run);
+    else runs.splice(-1, 1, ...set);
+  }
+  return { ...frame, runs };
+}
+
 /** Two runs that follow each other as they read once an accent between them stands on its letter, else null. */
-export function setAccent(before: Run, run: Run): readonly Run[] | null {
+function setBetween(before: Run, run: Run): readonly Run[] | null {
   const size = Math.max(before.size, run.size);
   const overlap = before.right - run.x;
   if (overlap < OVERLAP.min * size || overlap > OVERLAP.max * size) return null;
