@@ -40,6 +40,11 @@ export async function* readEml(file: FileToRead): AsyncGenerator<Extracted> {
   for (const segment of cutter.end()) yield { kind: "segment", segment };
 }
 
+/** The text alone: a web page that was saved whole (MHTML) is written as a mail is. */
+export async function readMailBody(bytes: Buffer): Promise<readonly Block[]> {
+  return bodyOf(await parse(bytes)).blocks;
+}
+
 async function parse(bytes: Buffer): Promise<Email> {
   try {
     return await PostalMime.parse(bytes, LIMITS);

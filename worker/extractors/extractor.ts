@@ -62,4 +62,4 @@ export type FileToRead = GivenFile & {
 export type ReadSegments = (file: FileToRead) => AsyncIterable<Extracted>;
 
 /** Raised whenever the same bytes may give other segments: part of a generation's plan. */
-export const EXTRACTION_VERSION = 2;
+export const EXTRACTION_VERSION = 3;

@@ -16,15 +16,30 @@ export type ZipArchive = {
   /** Inflates one entry. Throws `extract.too-large`, `extract.corrupt`, `extract.encrypted`. */
   read(name: string): AsyncIterable<Buffer>;
   close(): void;
+  readonly spent: Spent;
 };
 
-/** Opens an archive by its central directory. Throws `extract.corrupt` where there is none or it is damaged. */
-export async function openZipArchive(path: string): Promise<ZipArchive> {
-  const zip = await yauzl.openPromise(path, { autoClose: false }).catch((cause: unknown) => {
+/** Bytes that have come out so far. */
+export type Spent = { bytes: number };
+
+/**
+ * Opens an archive, a file or one that lies in memory, by its central directory. Throws `extract.corrupt` where there
+ * is none or it is damaged. One that lies within another spends the other's budget.
+ */
+export async function openZipArchive(
+  source: string | Buffer,
+  spent: Spent = { bytes: 0 },
+): Promise<ZipArchive> {
+  const options = { autoClose: false };
+  const opened =
+    typeof source === "string"
+      ? yauzl.openPromise(source, options)
+      : yauzl.fromBufferPromise(source, options);
+  const zip = await opened.catch((cause: unknown) => {
     throw new Failure("extract.corrupt", { cause, facts: { format: "zip" } });
   });
   try {
-    return wrap(zip, await listEntries(zip));
+    return wrap(zip, await listEntries(zip), spent);
   } catch (thrown) {
     zip.close();
     throw thrown;
@@ -46,8 +61,7 @@ async function listEntries(zip: ZipFile): Promise<Map<string, Entry>> {
   return entries;
 }
 
-function wrap(zip: ZipFile, entries: Map<string, Entry>): ZipArchive {
-  let inflated = 0;
+function wrap(zip: ZipFile, entries: Map<string, Entry>, spent: Spent): ZipArchive {
   // Names of parts do not differ by case (ISO 29500-2, 6.2.2.3), and some writers count on it.
   const folded = new Map([...entries].reverse().map(([name, entry]) => [name.toLowerCase(), entry]));
   const find = (name: string): Entry | undefined => entries.get(name) ?? folded.get(name.toLowerCase());
@@ -55,6 +69,7 @@ function wrap(zip: ZipFile, entries: Map<string, Entry>): ZipArchive {
     has: (name) => find(name) !== undefined,
     names: [...entries.keys()],
     close: () => zip.close(),
+    spent,
     async *read(name) {
       const entry = find(name);
       if (entry === undefined) throw new Failure("extract.corrupt", { facts: { missing: name } });
@@ -65,8 +80,8 @@ function wrap(zip: ZipFile, entries: Map<string, Entry>): ZipArchive {
         for await (const chunk of await zip.openReadStreamPromise(entry)) {
           const bytes = chunk as Buffer;
           own += bytes.length;
-          inflated += bytes.length;
-          if (inflated > MAX_INFLATED_BYTES) throw tooLarge(name);
+          spent.bytes += bytes.length;
+          if (spent.bytes > MAX_INFLATED_BYTES) throw tooLarge(name);
           if (own > RATIO_FREE_BYTES && own > entry.compressedSize * MAX_RATIO) throw tooLarge(name);
           yield bytes;
         }

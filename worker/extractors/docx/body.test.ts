@@ -170,11 +170,11 @@ test("without Word's marks no page is claimed, breaks of the author or not", asy
 
 test("a page of HTML that was put in whole is read where it stands", async () => {
   const R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
-  const rels = `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r7" Type="${R}/aFChunk" Target="afchunk.html"/><Relationship Id="r8" Type="${R}/aFChunk" Target="other.mht"/></Relationships>`;
+  const rels = `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r7" Type="${R}/aFChunk" Target="afchunk.html"/><Relationship Id="r8" Type="${R}/aFChunk" Target="other.pdf"/></Relationships>`;
   const entries = {
     "word/_rels/document.xml.rels": rels,
     "word/afchunk.html": "<html><body><h1>Inside</h1><p>hello</p></body></html>",
-    "word/other.mht": "MIME-Version: 1.0",
+    "word/other.pdf": "%PDF-1.4",
   };
 
   const { text, extraction } = await read({
@@ -186,6 +186,29 @@ test("a page of HTML that was put in whole is read where it stands", async () =>
   expect(text).toBe("before\n\nInside\n\nhello\n\nafter\n");
   expect(extraction.decisions).toContain("embedded documents left out (1)");
   expect(alone).toBe("extract.unsupported");
+});
+
+test("saved pages, RTF and documents that were put in whole are read; a damaged one is left out", async () => {
+  const R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+  const names = ["a.mht", "b.rtf", "c.docx", "d.docx"];
+  const rels = names.map((name) => `<Relationship Id="${name}" Type="${R}/aFChunk" Target="${name}"/>`);
+  const page =
+    'MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary="b"\r\n\r\n--b\r\nContent-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<h1>Saved</h1><p>gr=C3=BC=C3=9Fe</p>\r\n--b--\r\n';
+  const entries = {
+    "word/_rels/document.xml.rels": `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">${rels.join("")}</Relationships>`,
+    "word/a.mht": page,
+    "word/b.rtf": String.raw`{\rtf1\ansi rich text\par}`,
+    "word/c.docx": makeDocx({ body: `${p("inner")}<w:altChunk r:id="a.mht"/>` }),
+    "word/d.docx": "no archive",
+  };
+
+  const { text, extraction } = await read({
+    body: p("before") + names.map((name) => `<w:altChunk r:id="${name}"/>`).join("") + p("after"),
+    entries,
+  });
+
+  expect(text).toBe("before\n\nSaved\n\ngrüße\n\nrich text\n\ninner\n\nafter\n");
+  expect(extraction.decisions).toContain("embedded documents left out (1)");
 });
 
 test("parts in UTF-16 and names in another case are read", async () => {

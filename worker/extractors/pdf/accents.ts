@@ -1,14 +1,5 @@
 // Accents drawn as signs of their own over or under a letter, as TeX's older fonts do: the letter with its accent.
-
-/** What of a run says where its text is drawn; lengths in points of its frame. */
-type Drawn = {
-  readonly text: string;
-  readonly x: number;
-  readonly right: number;
-  readonly y: number;
-  readonly size: number;
-  readonly spaced: boolean;
-};
+import type { Frame, PageRuns, Run } from "./runs.ts";
 
 /** Ems by which an accent's box and its letter's overlap; neighbours in a word overlap by less. */
 const OVERLAP = { min: 0.2, max: 1 };
@@ -38,8 +29,26 @@ const DOTLESS = new Map([
   ["ȷ", "j"],
 ]);
 
+/** The same page with each accent on its letter. */
+export function setAccents(page: PageRuns): PageRuns {
+  return { ...page, frames: page.frames.map(setIn) };
+}
+
+function setIn(frame: Frame): Frame {
+  if (!frame.runs.some(({ text }) => COMBINING.has(text.charAt(0)) || COMBINING.has(text.at(-1) ?? "")))
+    return frame;
+  const runs: Run[] = [];
+  for (const run of frame.runs) {
+    const last = runs.at(-1);
+    const set = last?.seq === run.seq - 1 ? setBetween(last, run) : null;
+    if (set === null) runs.push(run);
+    else runs.splice(-1, 1, ...set);
+  }
+  return { ...frame, runs };
+}
+
 /** Two runs that follow each other as they read once an accent between them stands on its letter, else null. */
-export function setAccent<Run extends Drawn>(before: Run, run: Run): readonly Run[] | null {
+function setBetween(before: Run, run: Run): readonly Run[] | null {
   const size = Math.max(before.size, run.size);
   const overlap = before.right - run.x;
   if (overlap < OVERLAP.min * size || overlap > OVERLAP.max * size) return null;
@@ -47,7 +56,7 @@ export function setAccent<Run extends Drawn>(before: Run, run: Run): readonly Ru
   return accentFirst(before, run) ?? letterFirst(before, run);
 }
 
-function accentFirst<Run extends Drawn>(before: Run, run: Run): readonly Run[] | null {
+function accentFirst(before: Run, run: Run): readonly Run[] | null {
   const letter = compose(run.text.charAt(0), before.text.at(-1) ?? "");
   if (letter === null) return null;
   const kept = before.text.slice(0, -1);
@@ -59,7 +68,7 @@ function accentFirst<Run extends Drawn>(before: Run, run: Run): readonly Run[] |
   ];
 }
 
-function letterFirst<Run extends Drawn>(before: Run, run: Run): readonly Run[] | null {
+function letterFirst(before: Run, run: Run): readonly Run[] | null {
   const letter = compose(before.text.at(-1) ?? "", run.text.charAt(0));
   if (letter === null) return null;
   const accented = { ...before, text: before.text.slice(0, -1) + letter };

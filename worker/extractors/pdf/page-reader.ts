@@ -2,6 +2,7 @@
 // are read ahead, because only neighbours show what runs along all of them; each page is parsed once.
 import type { PDFDocumentProxy, PDFPageProxy } from "pdfjs-dist/types/src/display/api.js";
 import { Failure } from "../../failure/failure.ts";
+import { setAccents } from "./accents.ts";
 import { createNotesReader, type PageNotes } from "./annotations.ts";
 import { type ComposedPage, composePage, draftPage, type PageDraft } from "./compose-page.ts";
 import { joinDropCapitals } from "./drop-capitals.ts";
@@ -58,7 +59,7 @@ export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally):
       const tags = await readTags(page);
       const items = await readItems(page, tags.size > 0);
       if (items.cut) tally.cutShort(number);
-      const runs = joinDropCapitals(standUp(runsOfPage(items)));
+      const runs = joinDropCapitals(setAccents(standUp(runsOfPage(items))));
       await fonts.check(page, runs.frames[0]?.runs ?? []);
       return draftPage(runs, { view: page.view, tags, suspect: marks?.Suspects === true });
     } catch (thrown) {

@@ -75,20 +75,3 @@ test("a page whose text is turned reaches from one of its sides to the other", (
   const { low, high } = heightOf([10, 20, 595, 842], 90);
   expect([low, high].map(Math.round)).toEqual([-595, -10]);
 });
-
-test("an accent that is drawn over a letter, before or after it, is the letter's", () => {
-  const textsOf = (...items: readonly Item[]) =>
-    read(items).frames.flatMap(({ runs }) => runs.map((run) => run.text));
-
-  expect(
-    textsOf(upright("a na¨", 50, 700), upright("ıve C´", 70.9, 700), upright("esar", 95.3, 700)),
-  ).toEqual(["a na", "ïve C", "ésar"]);
-  expect(textsOf(upright("cafe", 50, 700), upright("´", 65.5, 701))).toEqual(["café"]);
-  expect(textsOf(upright("Thˆ", 50, 700), upright("e", 60.3, 700), upright("´ Th`", 61, 701))).toEqual([
-    "Th",
-    "ế",
-    "Th`",
-  ]);
-  expect(textsOf(upright("¯", 50, 700), upright("x", 50, 700))).toEqual(["¯", "x"]);
-  expect(textsOf(upright("2^", 50, 700), upright("e", 60, 700))).toEqual(["2^", "e"]);
-});

@@ -2,7 +2,6 @@
 // lines follow each other downwards, so that rotated pages, rotated captions and vertical Japanese are all read
 // by the same rules.
 import type { TextItem, TextMarkedContent, TextStyle } from "pdfjs-dist/types/src/display/api.js";
-import { setAccent } from "./accents.ts";
 
 /** A stretch of text with one font; lengths in points of its frame, y grows upwards. */
 export type Run = {
@@ -81,7 +80,7 @@ export function runsOfPage({ items, styles }: PageItems): PageRuns {
     const frame = frames.get(angle) ?? { chars: 0, runs: [] };
     frames.set(angle, frame);
     frame.chars += shown.length;
-    const run: Run = {
+    frame.runs.push({
       ...box,
       text: shown,
       rtl: item.dir === "rtl",
@@ -91,11 +90,7 @@ export function runsOfPage({ items, styles }: PageItems): PageRuns {
       seq,
       spaced: spaced || text.startsWith(" "),
       meaningless,
-    };
-    const last = frame.runs.at(-1);
-    const accented = last?.seq === seq - 1 ? setAccent(last, run) : null;
-    if (accented === null) frame.runs.push(run);
-    else frame.runs.splice(-1, 1, ...accented);
+    });
     spaced = text.endsWith(" ");
   }
   const ordered = [...frames].sort((a, b) => b[1].chars - a[1].chars);
