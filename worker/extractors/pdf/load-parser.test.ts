@@ -80,3 +80,11 @@ test.each([1.5, 4, 8])("words whose letters are spaced by %d points are words", 
   expect(await read(await loadShipped())).toContain("T I T L E");
   expect(await read(await loadParser())).toBe("TITLE PAGE");
 });
+
+test("signs that are placed farther apart than a letter is large stay signs", async () => {
+  const pdf = makePdf({ pages: [[{ text: "XYZ", y: 800, spacing: 30 }]] });
+
+  const items = await itemsOf(pdf, await loadParser());
+
+  expect(items).toEqual(await itemsOf(pdf, await loadShipped()));
+});

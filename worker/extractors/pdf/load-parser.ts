@@ -44,8 +44,9 @@ export const rewrites: readonly { readonly from: string; readonly to: string }[]
   },
   {
     // A gap that the spacing of letters explains is no space: "TITLE PAGE" set wide came out as "T I T L E P A G E".
+    // More than an em is a way to place signs apart, as in the columns of a form.
     from: "if (advanceX <= textOrientation * textContentItem.trackingSpaceMin) {",
-    to: "if (advanceX <= textOrientation * (textContentItem.trackingSpaceMin + Math.max(0, textState.charSpacing * textState.textHScale))) {",
+    to: "if (advanceX <= textOrientation * (textContentItem.trackingSpaceMin + Math.min(Math.abs(textState.fontSize), Math.max(0, textState.charSpacing * textState.textHScale)))) {",
   },
 ];
 
