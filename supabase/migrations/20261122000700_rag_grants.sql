@@ -13,10 +13,11 @@ begin
     select quote_ident(rolname) from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')) r;
 
   for v_object in
-    select c.oid::regclass::text as name, c.relkind as kind from pg_catalog.pg_class c
+    select c.oid::regclass::text as name, c.relkind as kind, c.relrowsecurity as is_secured from pg_catalog.pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relname like 'rag\_%' and c.relkind in ('r', 'p', 'v', 'S')
   loop
-    if v_object.kind in ('r', 'p') then
+    -- Not again: it locks the table against readers, and every later migration would meet them on all tables.
+    if v_object.kind in ('r', 'p') and not v_object.is_secured then
       execute format('alter table %s enable row level security', v_object.name);
     end if;
     execute format('revoke all on %s %s from %s',

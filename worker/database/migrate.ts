@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { Failure } from "../failure/failure.ts";
+import { type BackoffLimits, backoffMs } from "../timing/backoff.ts";
+import { sleep } from "../timing/durations.ts";
 import type { SqlSession } from "./sql-session.ts";
 
 export type Migration = {
@@ -21,6 +23,9 @@ export type Migrated = {
 
 /** The product's own migrations. */
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL("../../supabase/migrations", import.meta.url));
+
+const MOST_TRIES = 10;
+const WAITS: BackoffLimits = { firstMs: 200, mostMs: 2000 };
 
 const FILE_NAME = /^([0-9]+)_(.*)\.sql$/;
 
@@ -43,14 +48,30 @@ export async function migrate(session: SqlSession, folder: string = MIGRATIONS_F
   const already: string[] = [];
   for (const migration of await listMigrations(folder)) {
     const text = await readFile(join(folder, migration.file), "utf8");
-    const ran = await session
-      .transaction((transaction) => applyOne(transaction, migration, text))
-      .catch((thrown: unknown) => {
-        throw naming(migration, thrown);
-      });
+    const ran = await unlessDeadlocked(() =>
+      session.transaction((transaction) => applyOne(transaction, migration, text)),
+    ).catch((thrown: unknown) => {
+      throw naming(migration, thrown);
+    });
     (ran ? applied : already).push(migration.file);
   }
   return { applied, already };
+}
+
+/**
+ * A file that changes two tables meets workers that hold one of them and want the other; Postgres ends either after a
+ * second. Nothing of the file is left then, and it begins again.
+ */
+async function unlessDeadlocked<Result>(apply: () => Promise<Result>): Promise<Result> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await apply();
+    } catch (thrown) {
+      const again = thrown instanceof Failure && thrown.code === "database.conflict" && tried < MOST_TRIES;
+      if (!again) throw thrown;
+      await sleep(backoffMs(tried, WAITS));
+    }
+  }
 }
 
 /** What `migrate` would run, in order. Changes nothing. */

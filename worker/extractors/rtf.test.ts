@@ -4,7 +4,7 @@ import { createRtfTokenizer } from "./rtf/tokens.ts";
 import { failureOf, readBytes } from "./testing/read-bytes.ts";
 
 const read = (body: string, head = "") =>
-  readBytes("a.rtf", Buffer.from(`{\\rtf1\\ansi\\ansicpg1252${head}${body}}`, "latin1"));
+  readBytes("a.rtf", Buffer.from(`{\\rtf1\\ansi\\ansicpg1252 ${head}${body}}`, "latin1"));
 const textOf = async (body: string, head = "") => (await read(body, head)).text;
 
 test("paragraphs, breaks, signs and escapes", async () => {

@@ -1,6 +1,8 @@
 -- Stands for any migration to come, with everything that one may do: add to the busiest table, index it, let columns
 -- hold more than before, and give a function one more argument. For that it is dropped and made again, for two of a
 -- name would be ambiguous; every worker calls this one several times a second.
+-- All tables first and at once: workers that hold one and want another are met for a moment only.
+lock table public.rag_documents, public.rag_ingestion_queue in access exclusive mode;
 alter table public.rag_ingestion_queue add column next_note text default 'next';
 create index rag_queue_next_note on public.rag_ingestion_queue (next_note, submitted_at);
 
