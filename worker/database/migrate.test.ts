@@ -53,6 +53,29 @@ describeWith(["postgres", "pgbouncer"], "migrate", () => {
       "select version, name, statements from supabase_migrations.schema_migrations order by version",
     );
 
+  test("a file that a deadlock has ended begins again", async () => {
+    await session.script("create table public.one (n integer); create table public.other (n integer);");
+    const text =
+      "lock table public.one; select pg_sleep(0.5); alter table public.other add column added text;";
+    file("20260101000000_first.sql", text);
+    const worker = await openPostgresSession({ url: fresh.url });
+
+    const met = worker.transaction(async (held) => {
+      // It is the migration that finds the deadlock.
+      await held.script(
+        "set local deadlock_timeout = '1min'; lock table public.other in row exclusive mode;",
+      );
+      const migrated = migrate(session, folder);
+      await held.query("select pg_sleep(0.2)");
+      await held.script("lock table public.one in row exclusive mode");
+      return { migrated };
+    });
+
+    const { applied } = await (await met).migrated;
+    await worker.close();
+    expect(applied).toEqual(["20260101000000_first.sql"]);
+  });
+
   test("applies what is missing, records it as the CLI does, and then has nothing to do", async () => {
     file("20260101000000_first.sql", "create table public.first (n integer);");
     file("20260102000000_second.sql", "create table public.second (n integer);");
