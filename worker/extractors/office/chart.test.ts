@@ -85,3 +85,15 @@ test("a chart on a slide follows the slide's text; a point's claimed place costs
 
   expect((await readBytes("a.pptx", bytes)).text).toBe("Shares\n\n4000000001 | 5\n");
 });
+
+test("a thousand series with a point each make no table of a million cells", async () => {
+  const one = (at: number): string =>
+    `<c:ser><c:val><c:numLit><c:pt idx="${at}"><c:v>7</c:v></c:pt></c:numLit></c:val></c:ser>`;
+
+  const text = await readIn(
+    chart(`<c:barChart>${Array.from({ length: 1000 }, (_, at) => one(at)).join("")}</c:barChart>`),
+  );
+
+  expect(text.match(/7$/gm)).toHaveLength(1000);
+  expect(Math.max(...text.split("\n").map((line) => line.split("|").length))).toBe(256);
+});

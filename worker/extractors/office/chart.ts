@@ -94,13 +94,16 @@ export function createChartReader(): XmlEvents & { readonly blocks: readonly Blo
   };
 }
 
+/** As many as Excel draws in one chart. Without end, series of a point each would make a table of their square. */
+const MAX_SERIES = 255;
+
 /** Series over the same categories share a table. */
 function tablesOf(all: readonly Series[]): Block[] {
   const tables: { labels: Points; series: Series[] }[] = [];
   for (const series of all) {
     const last = tables.at(-1);
     const same = last !== undefined && (series.labels.size === 0 || areSame(last.labels, series.labels));
-    if (same) last.series.push(series);
+    if (same && last.series.length < MAX_SERIES) last.series.push(series);
     else tables.push({ labels: series.labels, series: [series] });
   }
   return tables.flatMap(({ labels, series }): Block[] => {
