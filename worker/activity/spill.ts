@@ -5,6 +5,7 @@ import { createReadStream } from "node:fs";
 import { appendFile, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { isAlive } from "../timing/is-alive.ts";
 import type { LogRow } from "./log-entry.ts";
 
 export type Spill = {
@@ -80,15 +81,6 @@ async function takeOver(folder: string, name: () => string): Promise<SpillFile[]
     }
   }
   return taken.sort((a, b) => a.mtimeMs - b.mtimeMs);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 /** A last line that a crash cut short is no batch. */

@@ -1,25 +1,17 @@
 // When a process started, as the system counts it: together with the pid it names one process for good.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { isAlive } from "../timing/is-alive.ts";
 
 /**
  * A word without spaces; `gone` when there is no such process, or only its remains that no parent has
  * collected; `unknown` when this system does not tell.
  */
 export function startTimeOf(pid: number): string {
-  if (!exists(pid)) return "gone";
+  if (!isAlive(pid)) return "gone";
   if (process.platform === "linux") return fromProc(pid);
   if (process.platform === "darwin" || process.platform === "freebsd") return fromPs(pid);
   return "unknown";
-}
-
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === "EPERM"; // It lives and belongs to somebody else.
-  }
 }
 
 /** proc(5): after the command in parentheses come the state (field 3) and, at field 22, the start in ticks. */

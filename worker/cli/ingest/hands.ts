@@ -5,6 +5,7 @@ import type { Parts } from "../../assemble.ts";
 import type { FailureCode } from "../../failure/catalogue.ts";
 import { Failure } from "../../failure/failure.ts";
 import type { RunningWorker } from "../../queue/worker-state.ts";
+import { isAlive } from "../../timing/is-alive.ts";
 import { queueStats } from "../queue-stats.ts";
 
 export type Hands = {
@@ -80,11 +81,7 @@ export function openHands(
 function mayLive(workerId: string): boolean {
   const [host, pid] = workerId.split("/");
   if (host !== hostname() || !/^\d+$/.test(pid ?? "")) return true;
-  try {
-    return process.kill(Number(pid), 0);
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code !== "ESRCH";
-  }
+  return isAlive(Number(pid));
 }
 
 /** Our own worker cannot do any job: waiting for it would last for ever. */

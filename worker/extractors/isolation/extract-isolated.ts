@@ -4,6 +4,7 @@ import { readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Failure } from "../../failure/failure.ts";
+import { isAlive } from "../../timing/is-alive.ts";
 import type { ExtractLimits, ExtractSegments } from "../extractor.ts";
 import { openPlaces } from "../places.ts";
 import { type ExtractionProcess, FOLDER_PREFIX, startExtractionProcess } from "./extraction-process.ts";
@@ -155,14 +156,5 @@ async function removeStaleFolders(): Promise<void> {
     const path = join(root, name);
     if (Date.now() - (await stat(path)).mtimeMs > STALE_FOLDER_MS)
       await rm(path, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === "EPERM";
   }
 }
