@@ -8,6 +8,7 @@ import { openActivity } from "../../worker/activity/activity.ts";
 import type { Database } from "../../worker/database/database.ts";
 import { openLog } from "../../worker/log/log.ts";
 import { startStatusServer } from "../../worker/status/status-server.ts";
+import { someActivity, someState } from "../../worker/status/testing/some-figures.ts";
 import { quantile } from "./contestants/quantiles.ts";
 
 const ROUNDS = 11;
@@ -86,18 +87,9 @@ const startDashboard = (database: Database) =>
     token: null,
     activity: openActivity(),
     log: openLog({ level: "silent", terminal: false, secrets: [] }),
-    state: () => ({
-      workerId: "bench/1",
-      condition: "working",
-      code: null,
-      advice: null,
-      jobs: 0,
-      slots: 4,
-      loopAgeMs: 0,
-      leaseAgeMs: 0,
-    }),
+    state: () => someState,
     stats: () => database.call("rag_queue_stats", {}),
-    activityLog: () => ({ queue_length: 0, queue_full: false, dropped: 0, stored: 0, spilled: 0 }),
+    activityLog: () => someActivity,
     describe: { database: "bench", transport: "postgres", provider: "none", model: "none" },
     version: "0",
     memoryBytes: 1e12,

@@ -11,6 +11,7 @@ import type { Database } from "../../worker/database/database.ts";
 import { openPostgres } from "../../worker/database/postgres.ts";
 import { openMetrics } from "../../worker/status/metrics.ts";
 import { openQueueFigures } from "../../worker/status/queue-figures.ts";
+import { someActivity, someState } from "../../worker/status/testing/some-figures.ts";
 import { startEmbeddingServer } from "../../worker/tests/stand-ins/embedding-server.ts";
 import { quantile } from "./contestants/quantiles.ts";
 import type { BenchOptions, Report } from "./figure.ts";
@@ -46,18 +47,9 @@ export async function benchScrape(report: Report, options: BenchOptions): Promis
       const figure = { bench: "scrape", case: `${waiting.toLocaleString("en")} waiting`, contestant: "ours" };
       const metrics = openMetrics({
         activity: openActivity(),
-        state: () => ({
-          workerId: "bench/1",
-          condition: "working",
-          code: null,
-          advice: null,
-          jobs: 0,
-          slots: 1,
-          loopAgeMs: 0,
-          leaseAgeMs: 0,
-        }),
+        state: () => someState,
         figures: openQueueFigures(() => database.call("rag_queue_stats", {})),
-        activityLog: () => ({ queue_length: 0, queue_full: false, dropped: 0, stored: 0, spilled: 0 }),
+        activityLog: () => someActivity,
         version: "0.0.0",
         budgetUsd: null,
       });
