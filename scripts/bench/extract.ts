@@ -1,6 +1,6 @@
 // Extraction beside its peers: pages and documents a CPU second, peak memory, and with a corpus's own scorer how much
 // of the text comes out, in order, on its page and under its heading.
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -92,6 +92,19 @@ async function measureHarm(report: Report): Promise<void> {
   report({ ...figure, metric: "RSS after", value: rssAfterMb, unit: "MB" });
 }
 
+/** Without a program that is not there: it would read nothing in no time. */
+function readersOf({ readers }: Contest, options: BenchOptions): readonly { readonly name: ReaderName }[] {
+  const here = readers.filter((name) => name !== "pdftotext" || hasPdftotext());
+  if (here.length < readers.length)
+    options.progress("pdftotext is not installed (poppler-utils): it is left out.");
+  return asked(
+    here.map((name) => ({ name })),
+    options,
+  );
+}
+
+const hasPdftotext = () => spawnSync("pdftotext", ["-v"]).error === undefined;
+
 async function measureCost(
   contest: Contest,
   folder: string,
@@ -99,10 +112,7 @@ async function measureCost(
   report: Report,
   options: BenchOptions,
 ): Promise<void> {
-  const readers = asked(
-    contest.readers.map((name) => ({ name })),
-    options,
-  );
+  const readers = readersOf(contest, options);
   const costs = new Map<string, Cost[]>(readers.map(({ name }) => [name, []]));
   const rounds = options.rounds ?? ROUNDS;
   for (let round = 1; round <= rounds; round += 1)
@@ -161,10 +171,7 @@ async function measureFidelity(
   if (!existsSync(join(corpus, "fidelity.py"))) return;
   const folder = await mkdtemp(join(tmpdir(), "rag-bench-extract-"));
   try {
-    for (const { name } of asked(
-      contest.readers.map((name) => ({ name })),
-      options,
-    )) {
+    for (const { name } of readersOf(contest, options)) {
       const output = join(folder, `${name}.jsonl`);
       await runReader({ reader: name, folder: corpus, files, passes: 1, atOnce: atOnce(name), output });
       const scores = join(folder, `${name}.json`);
