@@ -81,9 +81,13 @@ describeWith("postgres", "nothing is paid twice", () => {
     return job;
   };
 
-  /** One run of a job by a worker that dies at its n-th call of the database; `calls` counts them. */
+  /**
+   * One run of a job by a worker that dies at its n-th call of the database: how many `calls`, and for how many texts it
+   * asked. A request that is on its way when the worker dies may reach the provider after that.
+   */
   async function run(job: Job, crash: Crash | null, own: Parts = parts) {
     let calls = 0;
+    let asks = 0;
     let dead = false;
     const embedder = await own.embedder();
     const { embed, close } = openEmbedding(embedder, own.config, {
@@ -116,6 +120,7 @@ describeWith("postgres", "nothing is paid twice", () => {
       embedder,
       embed: async (tenantId, texts, signal) => {
         if (dead) throw die();
+        asks += texts.length;
         return await embed(tenantId, texts, signal);
       },
       batches: null,
@@ -127,7 +132,7 @@ describeWith("postgres", "nothing is paid twice", () => {
     });
     const outcome: Outcome = await pipeline(job, new AbortController().signal);
     await close();
-    return { calls, outcome, dead };
+    return { calls, asks, outcome, dead };
   }
   const settle = async (job: Job, outcome: Outcome) => {
     if (outcome.kind === "lost") throw new Error("lost");
@@ -172,7 +177,7 @@ describeWith("postgres", "nothing is paid twice", () => {
         forget();
         const victim = await claim("victim");
         const died = await run(victim, crash);
-        const underWay = embedding.seen.texts - (await storedOf(document_id));
+        const underWay = died.asks - (await storedOf(document_id));
         // The queue may have held more batches than this run had calls; then it was complete.
         if (died.dead) {
           await sql.query(
