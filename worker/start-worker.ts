@@ -26,7 +26,8 @@ import { openAnalysis } from "./pipeline/open-analysis.ts";
 import { openEmbedding } from "./pipeline/open-embedding.ts";
 import { openPipeline } from "./pipeline/run-job.ts";
 import { checkDatabase, checkEmbedder } from "./queue/check-start.ts";
-import { openLeaseKeeper } from "./queue/lease-keeper.ts";
+import type { KeepOptions } from "./queue/keep-leases.ts";
+import { type LeaseKeeper, openLeaseKeeper } from "./queue/lease-keeper.ts";
 import { startMaintenance } from "./queue/maintenance.ts";
 import { startWorker as startClaimLoop } from "./queue/worker.ts";
 import type { RunningWorker, WorkerOptions } from "./queue/worker-state.ts";
@@ -66,15 +67,41 @@ export async function startWorker(
   options: WorkerOptions & { readonly signal: AbortSignal },
 ): Promise<RunningWorker> {
   const { config, activity, database } = parts;
+  const identity = { workerId: nameWorker(config), leaseSeconds: config.leaseSeconds };
+  // Both load their code beside what follows.
   const warm = parts.extractors().warm();
+  const keeper = openLeaseKeeper({
+    ...identity,
+    activity,
+    call: database.call,
+    stallSeconds: config.stallSeconds,
+    connection: database.transport === "embedded" ? null : config,
+  });
+  try {
+    return await startWith({ ...parts, identity, keeper, warm }, options);
+  } catch (thrown) {
+    await keeper.stop();
+    throw thrown;
+  }
+}
+
+type Started = Serving & {
+  readonly identity: KeepOptions;
+  readonly keeper: LeaseKeeper;
+  readonly warm: Promise<void>;
+};
+
+async function startWith(
+  parts: Started,
+  options: WorkerOptions & { readonly signal: AbortSignal },
+): Promise<RunningWorker> {
+  const { config, activity, database, identity, keeper, warm } = parts;
+  const { workerId } = identity;
   const sources = await parts.sources();
   const embedder = await parts.embedder();
-  // Loads the vocabulary (up to half a second) before the first job is held up by it.
-  embedder.tokenizer.count("canary");
   await checkDatabase(database.call, embedder);
   await checkEmbedder(embedder, AbortSignal.any([options.signal, AbortSignal.timeout(CHECK_MS)]));
   options.signal.throwIfAborted();
-  const workerId = nameWorker(config);
   const ledger = await openLedger({ call: database.call, workerId, budgetUsd: budgetOf(config, embedder) });
   const batches = config.openaiBatch ? await openBatches(parts, embedder, ledger, workerId) : null;
   const { call } = database;
@@ -89,14 +116,6 @@ export async function startWorker(
     call: database.call,
     ledger,
     replica: workerId,
-  });
-  const identity = { workerId, leaseSeconds: config.leaseSeconds };
-  const keeper = await openLeaseKeeper({
-    ...identity,
-    activity,
-    call: database.call,
-    stallSeconds: config.stallSeconds,
-    connection: database.transport === "embedded" ? null : config,
   });
   const run = openPipeline({
     call: database.call,
@@ -134,8 +153,6 @@ export async function startWorker(
   parts.realtime();
   const tracing = await openTracing(config, { activity, call, workerId });
   const stopRecording = recordJobs(activity, parts.activityLog(), workerId);
-  // A job that waits for a child that is still starting could have been another replica's.
-  await warm;
   let wake = () => {};
   const hints = await openWakeBus(
     {
@@ -157,6 +174,11 @@ export async function startWorker(
       Promise.all([maintenance.stop(), stopSyncInterval(), hints.close(), tracing.close(), closed]),
     );
   };
+  const kept = keeper.begin();
+  // Loads the vocabulary (up to half a second) before the first job is held up by it.
+  embedder.tokenizer.count("canary");
+  // A job that waits for a child that is still starting could have been another replica's.
+  await Promise.all([kept, warm]);
   // Whoever started us has gone on without us: nothing may be claimed any more.
   if (options.signal.aborted) await end();
   options.signal.throwIfAborted();

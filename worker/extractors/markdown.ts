@@ -5,7 +5,6 @@ import { Failure } from "../failure/failure.ts";
 import { type Block, createSegmentCutter } from "./cut-segments.ts";
 import { decodeFile, readLines } from "./encoding/decode-text.ts";
 import type { Extracted, Extraction, FileToRead } from "./extractor.ts";
-import { titleOf } from "./front-matter.ts";
 import { createHtmlBlocks } from "./html/blocks.ts";
 import { countInk } from "./html/elements.ts";
 import { describeLeftOut } from "./html/left-out.ts";
@@ -35,7 +34,7 @@ export async function* readMarkdown(file: FileToRead): AsyncGenerator<Extracted>
   for (const piece of cutMarkdown(kept)) {
     const blocks = blocksOf(renderer.render(piece.text, environment), leave);
     if (said === null) {
-      said = extractionOf(file, piece.frontMatter, blocks);
+      said = extractionOf(file, piece.frontMatter, (await titleOf(piece.frontMatter)) ?? headingOf(blocks));
       yield { kind: "extraction", extraction: said };
     }
     for (const block of blocks) for (const segment of cutter.add(block)) yield { kind: "segment", segment };
@@ -47,13 +46,19 @@ export async function* readMarkdown(file: FileToRead): AsyncGenerator<Extracted>
   yield { kind: "extraction", extraction: { ...said, decisions } };
 }
 
-function extractionOf(
-  file: FileToRead,
-  frontMatter: readonly string[],
-  blocks: readonly Block[],
-): Extraction {
+/** Most files have none, and a child that starts need not load the YAML for it. */
+async function titleOf(frontMatter: readonly string[]): Promise<string | null> {
+  if (frontMatter.length === 0) return null;
+  const { titleOf: titleOfLines } = await import("./front-matter.ts");
+  return titleOfLines(frontMatter);
+}
+
+function headingOf(blocks: readonly Block[]): string | null {
   const first = blocks.find((block) => block.kind === "heading");
-  const title = titleOf(frontMatter) ?? (first?.level === 1 ? first.text : null);
+  return first?.level === 1 ? first.text : null;
+}
+
+function extractionOf(file: FileToRead, frontMatter: readonly string[], title: string | null): Extraction {
   const left = frontMatter.length > 0 ? [`front matter left out (${frontMatter.length} lines)`] : [];
   return { mediaType: file.mediaType, pages: null, title, decisions: [...file.decisions, ...left] };
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Lease } from "../document/lease.ts";
 import type { SqlCall } from "../document/sql-call.ts";
 import { Failure } from "../failure/failure.ts";
+import { renewalMs } from "./renewal-times.ts";
 
 const answerOf = z.object({ lost: z.array(z.string()), orphans: z.number().int() });
 
@@ -38,25 +39,4 @@ function limited(ms: number): AbortSignal {
   const limit = new AbortController();
   setTimeout(() => limit.abort(new Failure("database.timeout", { facts: { limitMs: ms } })), ms).unref();
   return limit.signal;
-}
-
-/** Three renewals fit into a lease, so that one may fail and one may be late. */
-export const renewalMs = (leaseSeconds: number) => Math.max(250, (leaseSeconds * 1000) / 3);
-
-/** Knows, where the renewals are made, by how much one came after the lease it should have prolonged. */
-export class Lateness {
-  readonly #leaseMs: number;
-  #last = performance.now();
-
-  constructor(leaseSeconds: number) {
-    this.#leaseMs = leaseSeconds * 1000;
-  }
-
-  /** Milliseconds between the end of the last lease and now; 0 when in time. */
-  renewed(): number {
-    const now = performance.now();
-    const lateMs = Math.max(0, Math.round(now - this.#last - this.#leaseMs));
-    this.#last = now;
-    return lateMs;
-  }
 }

@@ -1,12 +1,11 @@
 // The lease keeper's thread: renews with a connection of its own, whatever the main thread is doing, and holds a
 // session lock that Postgres gives up the moment this process dies.
 import { parentPort, workerData } from "node:worker_threads";
-import type { Database } from "../database/database.ts";
-import { openDatabase } from "../database/open-database.ts";
+import type { openDatabase } from "../database/open-database.ts";
 import { postgresLines } from "../database/postgres-line.ts";
 import type { Lease } from "../document/lease.ts";
 import { sleep } from "../timing/durations.ts";
-import { keepLeases, Lateness, renewalMs } from "./keep-leases.ts";
+import { Lateness, renewalMs } from "./renewal-times.ts";
 import { keepSessionLock } from "./session-lock.ts";
 
 export type KeeperThreadData = {
@@ -27,12 +26,14 @@ export type KeeperNews = {
   readonly isClaiming: boolean;
 };
 export type KeeperCommand =
+  | { readonly kind: "begin" }
   | ({ readonly kind: "news" } & KeeperNews)
   | { readonly kind: "alive" }
   | { readonly kind: "stop" };
 
 const data = workerData as KeeperThreadData; // SAFETY: written by openLeaseKeeper, whose type this is.
 const stopping = new AbortController();
+const begun = Promise.withResolvers<void>();
 const lateness = new Lateness(data.leaseSeconds);
 let heardAt = performance.now();
 const held = new Map<string, Lease>();
@@ -40,13 +41,15 @@ let isClaiming = false;
 
 parentPort?.on("message", (command: KeeperCommand) => {
   heardAt = performance.now();
-  if (command.kind === "stop") return stopping.abort();
   if (command.kind === "alive") return;
+  if (command.kind === "stop") stopping.abort();
+  if (command.kind !== "news") return begun.resolve();
   for (const lease of command.taken) held.set(lease.token, lease);
   for (const token of command.dropped) held.delete(token);
   isClaiming = command.isClaiming;
 });
 
+await begun.promise;
 const { databaseUrl } = data.connection;
 const locked =
   databaseUrl === null
@@ -54,7 +57,7 @@ const locked =
     : keepSessionLock(postgresLines(databaseUrl), data, () => tell({ kind: "started" }), stopping.signal);
 if (databaseUrl === null) tell({ kind: "started" });
 
-let database: Database | null = null;
+let renewing: Awaited<ReturnType<typeof openRenewing>> | null = null;
 while (!stopping.signal.aborted) {
   const isHung = performance.now() - heardAt > data.stallSeconds * 1000;
   // Who holds nothing is renewed by its polls; and when the main thread hangs, whoever else there is may have its jobs.
@@ -64,8 +67,8 @@ while (!stopping.signal.aborted) {
     continue;
   }
   try {
-    database ??= await openDatabase(data.connection);
-    const lost = await keepLeases(database.call, [...held.values()], data);
+    renewing ??= await openRenewing();
+    const lost = await renewing.renew();
     tell({ kind: "renewed", lost, lateMs: lateness.renewed() });
     await sleep(renewalMs(data.leaseSeconds), stopping.signal);
   } catch {
@@ -73,9 +76,20 @@ while (!stopping.signal.aborted) {
     await sleep(500, stopping.signal);
   }
 }
-await database?.close();
+await renewing?.close();
 await locked;
 parentPort?.close();
+
+/** Loaded when there is something to renew: until then the worker starts, and this is half of the thread's code. */
+async function openRenewing() {
+  const { openDatabase } = await import("../database/open-database.ts");
+  const { keepLeases } = await import("./keep-leases.ts");
+  const database = await openDatabase(data.connection);
+  return {
+    renew: () => keepLeases(database.call, [...held.values()], data),
+    close: () => database.close(),
+  };
+}
 
 function tell(message: KeeperMessage): void {
   parentPort?.postMessage(message);

@@ -7,10 +7,13 @@ import type { Activity } from "../activity/activity.ts";
 import { threadEnvironment } from "../config/program-environment.ts";
 import type { Lease } from "../document/lease.ts";
 import type { SqlCall } from "../document/sql-call.ts";
-import { type KeepOptions, keepLeases, Lateness, renewalMs } from "./keep-leases.ts";
+import { type KeepOptions, keepLeases } from "./keep-leases.ts";
 import type { KeeperCommand, KeeperMessage, KeeperNews, KeeperThreadData } from "./keeper-thread.ts";
+import { Lateness, renewalMs } from "./renewal-times.ts";
 
 export type LeaseKeeper = {
+  /** From here on leases are kept. Resolves when that has been done once, or has failed: the worker starts either way. */
+  begin(): Promise<void>;
   hold(lease: Lease, lost: () => void): void;
   drop(lease: Lease): void;
   /** Whether a claim is under way, whose answer may bring jobs. */
@@ -31,7 +34,8 @@ export type LeaseKeeperOptions = KeepOptions & {
   readonly call: SqlCall;
 };
 
-export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<LeaseKeeper> {
+/** Its thread loads its code at once, beside whatever else the caller has to do before `begin`. */
+export function openLeaseKeeper(options: LeaseKeeperOptions): LeaseKeeper {
   const held = new Map<string, { readonly lease: Lease; readonly lost: () => void }>();
   let renewedAt: number | null = null;
   let isClaiming = false;
@@ -64,8 +68,9 @@ export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<Leas
   const engine =
     options.connection === null
       ? keepHere(options, held, renewed)
-      : await keepInThread(options, options.connection, held, renewed);
+      : keepInThread(options, options.connection, held, renewed);
   return {
+    begin: () => engine.begin(),
     hold(lease, lost) {
       held.set(lease.token, { lease, lost });
       taken.push(lease);
@@ -90,7 +95,7 @@ export async function openLeaseKeeper(options: LeaseKeeperOptions): Promise<Leas
   };
 }
 
-type Engine = { changed(news: KeeperNews): void; stop(): Promise<void> };
+type Engine = { begin(): Promise<void>; changed(news: KeeperNews): void; stop(): Promise<void> };
 type Renewed = (lost: readonly string[], lateMs: number) => void;
 type Held = ReadonlyMap<string, { readonly lease: Lease }>;
 
@@ -112,6 +117,7 @@ function keepHere(options: LeaseKeeperOptions, held: Held, renewed: Renewed): En
   };
   const timer = setInterval(renew, renewalMs(options.leaseSeconds));
   return {
+    begin: async () => {},
     changed: () => {},
     async stop() {
       clearInterval(timer);
@@ -120,13 +126,12 @@ function keepHere(options: LeaseKeeperOptions, held: Held, renewed: Renewed): En
   };
 }
 
-/** Resolves when the thread has renewed once, or failed to: the worker starts either way. */
-async function keepInThread(
+function keepInThread(
   options: LeaseKeeperOptions,
   connection: KeeperThreadData["connection"],
   held: Held,
   renewed: Renewed,
-): Promise<Engine> {
+): Engine {
   const data: KeeperThreadData = {
     connection,
     workerId: options.workerId,
@@ -134,6 +139,7 @@ async function keepInThread(
     stallSeconds: options.stallSeconds,
   };
   let isClaiming = false;
+  let begun = false;
   let stopped = false;
   let thread: Worker;
   let ended: Promise<void>;
@@ -160,14 +166,19 @@ async function keepInThread(
     });
     // What it has not heard, or what the one before it knew.
     post({ kind: "news", taken: [...held.values()].map((entry) => entry.lease), dropped: [], isClaiming });
+    if (begun) post({ kind: "begin" });
   };
   const post = (command: KeeperCommand) => thread.postMessage(command);
   start();
   // A sign of life from the main thread, beside the news.
   const pulse = setInterval(() => post({ kind: "alive" }), PULSE_MS);
   pulse.unref();
-  await started;
   return {
+    async begin() {
+      begun = true;
+      post({ kind: "begin" });
+      await started;
+    },
     changed(news) {
       isClaiming = news.isClaiming;
       post({ kind: "news", ...news });

@@ -32,7 +32,7 @@ await takePart(async (part) => {
   };
   const activity = openActivity();
   const identity = { workerId: `bench-${process.pid}`, leaseSeconds: LEASE_SECONDS };
-  const keeper = await openLeaseKeeper({
+  const keeper = openLeaseKeeper({
     ...identity,
     activity,
     call: database.call,
@@ -46,6 +46,7 @@ await takePart(async (part) => {
       poolTimeoutSeconds: 30,
     },
   });
+  await keeper.begin();
   let worker: RunningWorker | null = null;
   const bus = await openWakeBus({ ...busConfig(part.settings), activity, openLine: postgresLines(url) }, () =>
     worker?.wake(),

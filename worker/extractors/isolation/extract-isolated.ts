@@ -19,8 +19,8 @@ const STALE_FOLDER_MS = 3_600_000;
 export type Extractors = {
   readonly extract: ExtractSegments;
   /**
-   * Starts a child now, so that the first file need not wait for it (0.7 to 1.6 s). Resolves when it has loaded its
-   * code; never throws.
+   * Starts the first child now, so that the first file need not wait for it (0.7 to 1.6 s). Resolves when it has loaded
+   * its code, however often it is asked; never throws.
    */
   warm(): Promise<void>;
   /** Ends all children; what still reads fails with `worker.stopping`. */
@@ -41,6 +41,7 @@ export function openExtractors(options: {
   const waiting = new Set<(process: ExtractionProcess | null) => void>();
   /** Children that have not loaded their code yet. */
   let loading = 0;
+  let warmed: Promise<void> | null = null;
   const places = openPlaces(options.concurrency);
   const closing = new AbortController();
   void removeStaleFolders().catch(() => undefined);
@@ -101,6 +102,13 @@ export function openExtractors(options: {
     alive.delete(process);
     await process.end();
   };
+  const startFirst = async (): Promise<void> => {
+    if (alive.size + loading > 0) return;
+    const child = await start().catch(() => null);
+    if (child === null) return;
+    await giveBack(child);
+    await child.started;
+  };
   const giveBack = async (process: ExtractionProcess): Promise<void> => {
     const [next] = waiting;
     if (!process.reusable || closing.signal.aborted) {
@@ -133,12 +141,9 @@ export function openExtractors(options: {
         release();
       }
     },
-    async warm() {
-      if (alive.size + loading > 0) return;
-      const child = await start().catch(() => null);
-      if (child === null) return;
-      await giveBack(child);
-      await child.started;
+    warm() {
+      warmed ??= startFirst();
+      return warmed;
     },
     async close() {
       closing.abort(new Failure("worker.stopping"));

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import type { Original } from "../../document/document.ts";
 import { Failure } from "../../failure/failure.ts";
 import type { Extracted, ExtractLimits } from "../extractor.ts";
-import { CREDIT, decodeFromChild, type FromChild, type ToChild } from "./child-protocol.ts";
+import { CREDIT, type ToChild } from "./child-protocol.ts";
+import { decodeFromChild, type FromChild } from "./decode-from-child.ts";
 import { forkChild } from "./fork-child.ts";
 
 export const FOLDER_PREFIX = "rag-extract-";

@@ -3,7 +3,8 @@ import { catalogue } from "../../failure/catalogue.ts";
 import { Failure } from "../../failure/failure.ts";
 import type { GivenFile } from "../extractor.ts";
 import { readFileSegments } from "../open-extractor.ts";
-import { type FromChild, MOST_ITEMS, type ToChild } from "./child-protocol.ts";
+import { MOST_ITEMS, type ToChild } from "./child-protocol.ts";
+import type { FromChild } from "./decode-from-child.ts";
 
 type Items = Extract<FromChild, { type: "items" }>["items"];
 

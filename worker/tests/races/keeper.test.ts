@@ -2,6 +2,7 @@
 // another process looks for prey.
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openActivity } from "../../activity/activity.ts";
 import { readConfig } from "../../config/config.ts";
@@ -21,8 +22,8 @@ describeWith(["postgres", "pgbouncer"], "the lease keeper", () => {
   });
   afterEach(() => leg.close());
 
-  const keeperOf = (workerId: string) =>
-    openLeaseKeeper({
+  const keeperOf = async (workerId: string) => {
+    const keeper = openLeaseKeeper({
       workerId,
       leaseSeconds: LEASE_SECONDS,
       stallSeconds: 60,
@@ -30,6 +31,9 @@ describeWith(["postgres", "pgbouncer"], "the lease keeper", () => {
       call: leg.database.call,
       connection: readConfig({ DATABASE_URL: leg.url }),
     });
+    await keeper.begin();
+    return keeper;
+  };
 
   test("a main thread that is busy for three leases keeps its jobs", { timeout: 60_000 }, async () => {
     await world.enqueue();
@@ -73,5 +77,24 @@ describeWith(["postgres", "pgbouncer"], "the lease keeper", () => {
 
     await lost;
     await keeper.stop();
+  });
+
+  test("a keeper that never began leaves nothing: the worker was refused before it could work", async () => {
+    const connection = readConfig({ DATABASE_URL: leg.url });
+    const { call } = leg.database;
+    const lease = { workerId: "refused", leaseSeconds: LEASE_SECONDS };
+    const keeper = openLeaseKeeper({
+      ...lease,
+      stallSeconds: 60,
+      activity: openActivity(),
+      call,
+      connection,
+    });
+
+    // Longer than it needs to load and to connect.
+    await sleep(1500);
+    await keeper.stop();
+
+    expect(await leg.sql.query("select worker_id from public.rag_workers")).toEqual([]);
   });
 });
