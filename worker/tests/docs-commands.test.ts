@@ -61,6 +61,7 @@ const elsewhere: readonly (readonly [command: RegExp, why: string])[] = [
     "asks a provider that is paid; worker/tests/races/model-switch.test.ts does it with a stand-in",
   ],
   [/^(railway|fly|pm2) /, "a platform's own tool; worker/tests/journeys/deployment.test.ts reads its file"],
+  [/^pg_dump /, "of the server's own major version, which is the operator's; rehearsed by hand"],
   [/^docker (build|run|stop|compose) /, "needs Docker; the same test reads Dockerfile and compose.yaml"],
   [
     /^sudo (useradd|cp|systemctl) |^cd \/opt\/rag && npm ci --omit=dev$/,
