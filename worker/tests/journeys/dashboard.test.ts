@@ -128,7 +128,7 @@ describeWith("chromium", "the dashboard", () => {
 
     await page.getByRole("button", { name: "Prioritise all that fit" }).click();
     await page.getByRole("button", { name: "Go on" }).click();
-    await page.getByRole("heading", { name: "Set priority 3 jobs?" }).waitFor();
+    await page.getByRole("heading", { name: "Set the priority of 3 jobs?" }).waitFor();
     await page.getByRole("button", { name: "Set priority", exact: true }).click();
     await page.getByText("3 jobs given the new priority.").waitFor();
     await page.getByRole("button", { name: "Cancel all that fit" }).click();
@@ -139,6 +139,31 @@ describeWith("chromium", "the dashboard", () => {
     await page.getByText("3 jobs cancelled.").waitFor();
     await page.getByText("No job fits this filter.").waitFor();
     await world.call("rag_resume_jobs", { p_scope: "tenant", p_name: "bulk" });
+    expect(wrong).toEqual([]);
+    await close();
+  });
+
+  test("pauses one tenant from its jobs, resumes it, and finds a year in a title although ids look like it", async () => {
+    const { page, wrong, close } = await openPage(browser, world.url);
+    await signIn(page, world.url);
+    await page.goto(`${world.url}/#/jobs?tenant=acme`);
+
+    await page.getByRole("button", { name: "Pause tenant acme" }).click();
+    await page.getByLabel(/Why/).fill("Moving house");
+    await page.getByRole("button", { name: "Pause", exact: true }).click();
+    await page.getByText("Paused: tenant acme.").waitFor();
+    const held = await world.enqueue({
+      external_id: "budget",
+      tenant_id: "acme",
+      title: "Budget 2025",
+      content: "Words.",
+    });
+    await page.goto(`${world.url}/#/jobs?tenant=acme&text=2025`);
+    await page.getByText("Budget 2025").waitFor();
+    expect(await world.statusOf(held)).toBe("queued");
+    await page.getByRole("button", { name: "Resume tenant acme" }).click();
+
+    await vi.waitFor(async () => expect(await world.statusOf(held)).toBe("complete"), PATIENCE);
     expect(wrong).toEqual([]);
     await close();
   });
@@ -207,7 +232,9 @@ describeWith("chromium", "the dashboard", () => {
 
     for (const [path, seen] of [
       ["#/", `Broken ${HOSTILE}`],
-      [`#/jobs?tenant_id=${hostile}`, `Broken ${HOSTILE}`],
+      [`#/jobs?tenant=${hostile}`, `Broken ${HOSTILE}`],
+      [`#/jobs?code=${hostile}`, "No job fits this filter."],
+      [`#/jobs?tenant=${encodeURIComponent("' or '1'='1")}`, "No job fits this filter."],
       [`#/jobs?text=${hostile}&status=${hostile}`, null],
       [`#/jobs?text=${encodeURIComponent("'; drop table rag_documents; --")}`, "No job fits this filter."],
       [`#/jobs/${bad}`, `Broken ${HOSTILE}`],

@@ -7,9 +7,9 @@ const PATH = "/jobs/actions";
 const STEP = 1000;
 
 const verbs = {
-  retry: { name: "Retry", done: "back in the queue" },
-  cancel: { name: "Cancel", done: "cancelled" },
-  prioritise: { name: "Set priority", done: "given the new priority" },
+  retry: { name: "Retry", of: "Retry", done: "back in the queue" },
+  cancel: { name: "Cancel", of: "Cancel", done: "cancelled" },
+  prioritise: { name: "Set priority", of: "Set the priority of", done: "given the new priority" },
 };
 
 /** The priorities that a person chooses from; the queue knows 0 to 9. */
@@ -38,7 +38,7 @@ export async function actOn(action, filter, { one = false } = {}) {
     // One job that was pointed at is meant; what cannot be undone is asked about all the same.
     if (
       (!one || action === "cancel") &&
-      !(await confirm(`${verb.name} ${counted(jobs, "job")}?`, verb.name, action === "cancel"))
+      !(await confirm(`${verb.of} ${counted(jobs, "job")}?`, verb.name, action === "cancel"))
     )
       return false;
     const done = await inSteps({ action, filter, ...more }, jobs);

@@ -1,5 +1,5 @@
 // The list of jobs: filter, pages, selection, and what is done to one, to some or to all that fit.
-import { actOn } from "./actions.js";
+import { actOn, pause, resume } from "./actions.js";
 import { Refused, read } from "./connection.js";
 import { h, show } from "./elements.js";
 import { empty, table } from "./jobs-table.js";
@@ -23,7 +23,7 @@ function filterOf(query) {
 }
 
 export function openJobs(place, query) {
-  const filter = filterOf(query);
+  let filter = filterOf(query);
   const selected = new Set();
   const leaving = new AbortController();
   let jobs = [];
@@ -32,6 +32,7 @@ export function openJobs(place, query) {
   let failure = null;
   let loaded = false;
   let canAct = false;
+  let paused = [];
   let readAt = 0;
   let reading = false;
   let pages = 1;
@@ -51,6 +52,12 @@ export function openJobs(place, query) {
       lookedBackTo = page.looked_back_to;
       failure = null;
       loaded = true;
+      // What looks like the start of an id may be a year in a title.
+      const { job_id_prefix: text, ...others } = filter;
+      if (text !== undefined && jobs.length === 0) {
+        filter = { ...others, text };
+        return await ask(null);
+      }
     } catch (thrown) {
       if (leaving.signal.aborted) return;
       if (!(thrown instanceof Refused)) throw thrown;
@@ -66,7 +73,7 @@ export function openJobs(place, query) {
   const draw = () =>
     show(
       list,
-      canAct ? bulk(filter, selected, jobs) : null,
+      canAct ? bulk(filter, selected, jobs, paused) : null,
       failure !== null &&
         h("p", { class: "notice down" }, h("strong", null, "Jobs"), h("span", null, failure)),
       !loaded && failure === null
@@ -94,11 +101,13 @@ export function openJobs(place, query) {
   list.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-do]");
     if (button === null) return;
-    const { do: what, id } = button.dataset;
+    const { do: what, id, scope, name } = button.dataset;
     if (what === "more") {
       pages += 1;
       void ask(next);
-    } else if (id) void act(what, { job_ids: [id] }, { one: true });
+    } else if (what === "pause") void pause(scope, name);
+    else if (what === "resume") void resume(scope, name);
+    else if (id) void act(what, { job_ids: [id] }, { one: true });
     else if (selected.size > 0) void act(what, { job_ids: [...selected] });
     else void act(what, filter);
   });
@@ -116,6 +125,7 @@ export function openJobs(place, query) {
     title: "Jobs",
     update(overview) {
       canAct = overview.can_act;
+      paused = overview.figures?.paused ?? [];
       if (loaded) draw();
       // What was scrolled to stays under the reader's eyes; only the first page moves by itself.
       if (!reading && pages === 1 && Date.now() - readAt > REFRESH_MS) void ask(null);
@@ -185,7 +195,7 @@ function filterForm(query) {
   return form;
 }
 
-function bulk(filter, selected, jobs) {
+function bulk(filter, selected, jobs, paused) {
   const chosen = jobs.filter((job) => selected.has(job.id));
   const some = chosen.length > 0;
   const named = Object.keys(filter).length > 0;
@@ -200,6 +210,7 @@ function bulk(filter, selected, jobs) {
     button("retry", `Retry ${what}`, has("failed", "cancelled")),
     button("cancel", `Cancel ${what}`, has("queued", "processing")),
     button("prioritise", `Prioritise ${what}`, has("queued")),
+    ...pauses(filter, paused),
   ].filter(Boolean);
   return h(
     "div",
@@ -208,4 +219,18 @@ function bulk(filter, selected, jobs) {
       ? buttons
       : h("span", { class: "quiet" }, "Select jobs, or filter them, to act on many at once."),
   );
+}
+
+/** What the filter names that can be paused, one button each: a tenant, a kind. */
+function pauses({ tenant_id: tenant, kind }, paused) {
+  const named = Object.entries({ tenant, kind }).filter(([, name]) => name !== undefined);
+  return named.map(([scope, name]) => {
+    const isPaused = paused.some((one) => one.scope === scope && one.name === name);
+    const what = isPaused ? "resume" : "pause";
+    return h(
+      "button",
+      { "data-do": what, "data-scope": scope, "data-name": name, "data-key": `pause ${scope}` },
+      `${isPaused ? "Resume" : "Pause"} ${scope} ${name}`,
+    );
+  });
 }

@@ -109,7 +109,7 @@ function tiles({ duration_limits_ms: limits, budget_usd }, figures) {
     tile(
       "Success",
       ended === 0 ? "–" : percent(day.complete / ended),
-      ended === 0 ? "nothing ended today" : `${count(day.failed)} failed in 24 h`,
+      ended === 0 ? "nothing ended in 24 h" : `${count(day.failed)} failed in 24 h`,
       "#/jobs?status=failed",
       day.failed > 0 && ended > 0 && day.failed / ended > 0.05 ? "bad" : "",
     ),
