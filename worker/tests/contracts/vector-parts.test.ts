@@ -201,6 +201,18 @@ describeEveryDatabase("vector parts", (leg, legName) => {
 
   if (legName === "embedded") return;
 
+  test("a call takes from the next document what the rest of one leaves of its limit, until nothing is left", async () => {
+    await world.ingest(texts(20));
+    await world.ingest(texts(20, "more"));
+
+    const calls = [];
+    do calls.push((await fold(7)) as { chunks: number; tail: boolean });
+    while (calls.at(-1)?.tail);
+
+    expect(calls.map(({ chunks }) => chunks)).toEqual([7, 7, 7, 7, 7, 5]);
+    expect(await rowsInParts()).toBe(40);
+  });
+
   test("replicas that fold at the same time do not fold a chunk twice", async () => {
     await world.ingest(texts(20));
     await world.ingest(texts(20, "more"));
