@@ -268,10 +268,10 @@ class ClaimLoop {
     // A hint or the end of a job may have come while the exchange was under way.
     if (isWoken || this.#isOver() || (this.#jobs.waiting > 0 && !this.#trouble.isAny())) return;
     const until = performance.now() + ms;
-    while (!this.#pause.signal.aborted && performance.now() < until) {
+    for (let leftMs = ms; leftMs > 0 && !this.#pause.signal.aborted; leftMs = until - performance.now()) {
       // The loop turns at least this often, so that /live can tell a pause from a standstill.
       this.#loopedAt = performance.now();
-      await sleep(Math.min(until - performance.now(), TURN_MS), this.#pause.signal);
+      await sleep(Math.min(leftMs, TURN_MS), this.#pause.signal);
     }
     this.#woken = false;
   }

@@ -143,6 +143,42 @@ describeWith("chromium", "the dashboard", () => {
     await close();
   });
 
+  test("retries the failed jobs that are selected, then all that fit the filter", async () => {
+    const { page, wrong, close } = await openPage(browser, world.url);
+    const ids: string[] = [];
+    for (const name of ["one", "two", "three"])
+      ids.push(
+        await world.enqueue({
+          source_uri: `file:///lost-${name}.md`,
+          tenant_id: "lost",
+          title: `Lost ${name}`,
+        }),
+      );
+    const statuses = () => Promise.all(ids.map(world.statusOf));
+    await vi.waitFor(async () => expect(await statuses()).toEqual(Array(3).fill("failed")), PATIENCE);
+    for (const name of ["one", "two", "three"]) await world.write(`lost-${name}.md`, `Found ${name}.\n`);
+    await signIn(page, world.url);
+    await page.goto(`${world.url}/#/jobs?status=failed&tenant=lost`);
+
+    await page.getByRole("checkbox", { name: /Select Lost one/ }).check();
+    await page.getByRole("checkbox", { name: /Select Lost two/ }).check();
+    await page.getByRole("button", { name: "Retry 2 selected" }).click();
+    await page.getByRole("heading", { name: "Retry 2 jobs?" }).waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Retry", exact: true }).click();
+    await page.getByText("2 jobs back in the queue.").waitFor();
+    await vi.waitFor(
+      async () => expect(await statuses()).toEqual(["complete", "complete", "failed"]),
+      PATIENCE,
+    );
+    await page.getByRole("button", { name: "Retry all that fit" }).click();
+    await page.getByRole("heading", { name: "Retry 1 job?" }).waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Retry", exact: true }).click();
+
+    await vi.waitFor(async () => expect(await statuses()).toEqual(Array(3).fill("complete")), PATIENCE);
+    expect(wrong).toEqual([]);
+    await close();
+  });
+
   test("pauses one tenant from its jobs, resumes it, and finds a year in a title although ids look like it", async () => {
     const { page, wrong, close } = await openPage(browser, world.url);
     await signIn(page, world.url);

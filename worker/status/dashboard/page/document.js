@@ -7,6 +7,7 @@ import { searchBox } from "./search.js";
 import { ago, count, counted, nameOf, short } from "./words.js";
 
 const PAGE = 50;
+const REFRESH_MS = 3000;
 
 export function openDocument(place, id) {
   const leaving = new AbortController();
@@ -18,22 +19,31 @@ export function openDocument(place, id) {
   let chunks = [];
   let more = false;
   let canAct = null;
+  let jobs = [];
+  let pages = 1;
+  let readAt = 0;
+  let reading = false;
 
   const look = async () => {
+    reading = true;
     try {
       const [document, page] = await Promise.all([
         read(`/documents/${id}`, leaving.signal),
         read(`/documents/${id}/chunks?limit=${PAGE}`, leaving.signal),
       ]);
+      jobs = document.jobs;
       chunks = page.chunks;
       more = page.chunks.length === PAGE;
-      place.replaceChildren(parts.head, parts.search, parts.chunks);
+      if (!place.contains(parts.head)) place.replaceChildren(parts.head, parts.search, parts.chunks);
       show(parts.head, head(document));
       drawChunks(document);
     } catch (thrown) {
       if (leaving.signal.aborted) return;
       if (!(thrown instanceof Refused)) throw thrown;
       place.replaceChildren(h("p", { class: "card empty" }, thrown.message));
+    } finally {
+      reading = false;
+      readAt = Date.now();
     }
   };
   const drawChunks = (document) =>
@@ -51,6 +61,7 @@ export function openDocument(place, id) {
     );
   parts.chunks.addEventListener("click", async (event) => {
     if (event.target.closest("button[data-do=more]") === null) return;
+    pages += 1;
     const last = chunks.at(-1).chunk_index;
     const page = await read(`/documents/${id}/chunks?after=${last}&limit=${PAGE}`, leaving.signal);
     chunks = [...chunks, ...page.chunks];
@@ -62,6 +73,9 @@ export function openDocument(place, id) {
   return {
     title: "Document",
     update(overview) {
+      // Until its last job has ended; further pages stay under the reader's eyes.
+      const isAtWork = jobs.some(({ status }) => status === "queued" || status === "processing");
+      if (isAtWork && !reading && pages === 1 && Date.now() - readAt > REFRESH_MS) void look();
       if (canAct === overview.can_act) return;
       canAct = overview.can_act;
       parts.search.replaceChildren(
