@@ -99,7 +99,7 @@ async function doAll(call: SqlCall, act: Act, filter: JobFilter, would: number):
 
 function tellerOf(act: Act, unknown: readonly string[], json: boolean, terminal: Terminal) {
   const lacking = () => {
-    for (const id of unknown) terminal.note(`No job has the id ${id}. rag jobs lists them.`);
+    for (const id of unknown) terminal.error(`No job has the id ${id}. rag jobs lists them.`);
     return unknown.length > 0 ? { unknown } : {};
   };
   return {

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { SqlCall } from "../document/sql-call.ts";
 import { costInWords } from "../log/terminal-lines.ts";
-import { type CommandContext, type DefineCommand, exitCodes } from "./command.ts";
+import { type CommandContext, type DefineCommand, documentId, exitCodes } from "./command.ts";
 import { withParts } from "./open.ts";
 import { clip, type Terminal, table } from "./terminal.ts";
 import { count, counted } from "./words.ts";
@@ -44,7 +44,7 @@ const LONGEST = 2000;
 
 export const defineAnalysis: DefineCommand = (command, context) => {
   command
-    .argument("<document>", "the document's id")
+    .argument("<document>", "the document's whole id; rag job ID shows it", documentId)
     .option("--groups", "also each group of its segments (always there with --json)")
     .action((id: string, options: { readonly json?: boolean; readonly groups?: boolean }) =>
       analysis(id, options, context),
@@ -58,11 +58,10 @@ async function analysis(
 ): Promise<void> {
   const { terminal } = context;
   await withParts(context, async ({ database: { call } }) => {
-    const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
-    const answer = isId ? await call("rag_read_analysis", { p_document_id: id }) : null;
+    const answer = await call("rag_read_analysis", { p_document_id: id });
     if (answer === null) {
-      const says = `Nothing was analysed of ${clip(id, 40)}. Is RAG_ENABLE_CLAUDE_ANALYSIS on, and the document ingested since?`;
-      terminal.note(says);
+      const says = `Nothing was analysed of ${id}. Is RAG_ENABLE_CLAUDE_ANALYSIS on, and the document ingested since?`;
+      terminal.error(says);
       if (options.json) terminal.record({ error: { code: "analysis.none", message: says } });
       context.end(exitCodes.someFailed);
       return;

@@ -1,6 +1,6 @@
 // What the command line hands to a command, and how commander's texts become values.
 // A command does not touch process.stdout itself; it prints to the terminal it is given.
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Terminal } from "./terminal.ts";
 
 export const exitCodes = { done: 0, someFailed: 1, unusable: 2 } as const;
@@ -41,11 +41,40 @@ const LONGEST_SECONDS = 3_153_600_000;
 
 /** Reads `90s`, `15m`, `2h`, `30d` or `2w` as seconds. */
 export function durationSeconds(text: string): number {
+  const seconds = secondsIn(text);
+  if (seconds === null) throw new InvalidArgumentError("It must be a time such as 90s, 15m, 2h, 30d or 2w.");
+  return seconds;
+}
+
+/** null for what is no time. */
+export function secondsIn(text: string): number | null {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)\s*([smhdw])$/i.exec(text.trim()) ?? [];
   const seconds = Number(amount) * SECONDS[(unit ?? "s").toLowerCase() as keyof typeof SECONDS]; // SAFETY: as matched.
-  if (!(seconds >= 0 && seconds <= LONGEST_SECONDS))
-    throw new InvalidArgumentError("It must be a time such as 90s, 15m, 2h, 30d or 2w.");
-  return seconds;
+  return seconds >= 0 && seconds <= LONGEST_SECONDS ? seconds : null;
+}
+
+/** Reads a document's id. */
+export function documentId(text: string): string {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError("It must be a document's whole id; rag job ID shows it.");
+}
+
+/** An option that takes some of a closed list, separated by commas; help and completion name them. */
+export function someOf<const Known extends string>(
+  flags: string,
+  says: string,
+  known: readonly Known[],
+  what: string,
+): Option {
+  return new Option(flags, says).choices(known).argParser((text): readonly Known[] =>
+    commaList(text).map((item) => {
+      const found = known.find((candidate) => candidate === item);
+      if (found !== undefined) return found;
+      throw new InvalidArgumentError(
+        `There is no ${what} "${item}". Allowed choices are ${known.join(", ")}.`,
+      );
+    }),
+  );
 }
 
 /** Reads `a,b, c`. */

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from "commander";
 import { z } from "zod";
 import type { SqlCall } from "../document/sql-call.ts";
 import { costInWords } from "../log/terminal-lines.ts";
-import { type CommandContext, commaList, type DefineCommand, durationSeconds, exitCodes } from "./command.ts";
+import { type CommandContext, type DefineCommand, exitCodes, secondsIn, someOf } from "./command.ts";
 import { withParts } from "./open.ts";
 import { queueStats } from "./queue-stats.ts";
 import { clip, table } from "./terminal.ts";
@@ -35,7 +35,7 @@ const MOST_ROWS = 1000;
 
 export const defineCost: DefineCommand = (command, context) => {
   command
-    .option("--by <a,b>", `told apart by ${parts.join(", ")}`, partsOf, ["day", "tenant", "model"])
+    .addOption(someOf("--by <a,b>", "told apart by these", parts, "part").default([...parts], "all of them"))
     .option("--since <day>", "from this day on (UTC): 2026-11-01, or a time ago such as 7d", dayOf)
     .option("--tenant <id>", "only this tenant's")
     .addHelpText(
@@ -91,18 +91,10 @@ const namesOf = (row: Row, by: readonly Part[]) =>
 
 const wordsOf = (usd: number) => costInWords(usd) ?? "–";
 
-function partsOf(text: string): readonly Part[] {
-  return commaList(text).map((item) => {
-    const found = parts.find((part) => part === item);
-    if (found === undefined) throw new InvalidArgumentError(`It must be some of ${parts.join(", ")}.`);
-    return found;
-  });
-}
-
 function dayOf(text: string): string {
   const day = /^\d{4}-\d{2}-\d{2}$/.test(text)
     ? new Date(`${text}T00:00:00Z`)
-    : new Date(Date.now() - durationSeconds(text) * 1000);
+    : new Date(Date.now() - (secondsIn(text) ?? Number.NaN) * 1000);
   // 30 February would be another day.
   const isDay = !Number.isNaN(day.getTime()) && (!text.includes("-") || day.toISOString().startsWith(text));
   if (!isDay)

@@ -77,7 +77,7 @@ async function deleteDocuments(typed: readonly string[], options: Options, conte
         if (sure && done.deleted < would) context.end(exitCodes.someFailed);
       }
       if (typed.length <= would) return;
-      terminal.note(`${counted(typed.length - would, "document")} not found.`);
+      terminal.error(`${counted(typed.length - would, "document")} not found.`);
       context.end(exitCodes.someFailed);
     },
     config,

@@ -1,6 +1,7 @@
 // rag ingest PATH…: files into the queue and, with --wait, to the end, with progress bars.
 import { resolve } from "node:path";
 import type { Config } from "../config/config.ts";
+import { findFiles } from "../ingress/files/find-files.ts";
 import {
   type CommandContext,
   commaList,
@@ -68,8 +69,8 @@ async function ingest(paths: readonly string[], options: Options, context: Comma
       traceparent: config.traceparent,
     },
   };
-  if (options.title !== undefined && paths.length > 1)
-    throw usage("--title is for one file; here are several paths.");
+  if (options.title !== undefined && (paths.length > 1 || (await leadsToSeveral(paths))))
+    throw usage("--title is for one file; here are several. Without it each is called by its name.");
   const progress = openProgress(terminal.stderr);
   const summary = await untilStopped(
     (signal) => withParts(context, (parts) => ingestFiles(parts, request, progress, signal), config),
@@ -78,9 +79,19 @@ async function ingest(paths: readonly string[], options: Options, context: Comma
 
   const code = codeOf(summary, request);
   if (options.json) terminal.record(summary);
-  // With nothing found there is nothing to sum up; the progress has said why.
-  else if (code !== exitCodes.unusable) printSummary(summary, request, config, terminal);
+  // With nothing found there is nothing to sum up; the progress has said why, path by path.
+  else if (code === exitCodes.unusable) terminal.error("No file was found.");
+  else printSummary(summary, request, config, terminal);
   context.end(code);
+}
+
+async function leadsToSeveral(paths: readonly string[]): Promise<boolean> {
+  let files = 0;
+  for await (const { kind } of findFiles(paths, process.cwd())) {
+    if (kind === "file") files += 1;
+    if (files > 1) return true;
+  }
+  return false;
 }
 
 function codeOf(summary: IngestSummary, request: IngestRequest): ExitCode {

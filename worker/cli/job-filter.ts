@@ -1,6 +1,6 @@
 // The options by which jobs are chosen, the same for every command that lists jobs or acts on them.
-import { type Command, InvalidArgumentError, Option } from "commander";
-import { commaList, durationSeconds } from "./command.ts";
+import { type Command, Option } from "commander";
+import { documentId, durationSeconds, someOf } from "./command.ts";
 import { type JobFilter, type JobStatus, jobStatuses, type WaitReason, waitReasons } from "./job-row.ts";
 
 export type FilterOptions = {
@@ -24,21 +24,15 @@ export const filterWords =
 
 export function addFilterOptions(command: Command): Command {
   return command
-    .option(
-      "--status <a,b>",
-      `only with one of these statuses: ${jobStatuses.join(", ")}`,
-      oneOf(jobStatuses, "status"),
-    )
+    .addOption(someOf("--status <a,b>", "only with one of these statuses", jobStatuses, "status"))
     .option("--tenant <id>", "only this tenant's")
     .option("--collection <name>", "only documents of this collection")
     .addOption(new Option("--kind <kind>", "only jobs of this kind").choices(jobKinds))
     .option("--code <code>", "only with this error code, such as embed.unavailable")
     .option("--worker <id>", "only those that this worker has or had")
     .option("--document <id>", "only this document's", documentId)
-    .option(
-      "--waits <a,b>",
-      `only queued ones that wait for one of these: ${waitReasons.join(", ")}`,
-      oneOf(waitReasons, "reason to wait"),
+    .addOption(
+      someOf("--waits <a,b>", "only queued ones that wait for one of these", waitReasons, "reason to wait"),
     )
     .option(
       "--older-than <time>",
@@ -64,18 +58,4 @@ export function filterOf(options: FilterOptions): JobFilter {
     ...(options.waits !== undefined && { waits_for: options.waits }),
     ...(options.olderThan !== undefined && { older_than_seconds: options.olderThan }),
   };
-}
-
-function oneOf<const Known extends string>(known: readonly Known[], what: string) {
-  return (text: string): readonly Known[] =>
-    commaList(text).map((item) => {
-      const found = known.find((candidate) => candidate === item);
-      if (found === undefined) throw new InvalidArgumentError(`There is no ${what} "${item}".`);
-      return found;
-    });
-}
-
-function documentId(text: string): string {
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text.toLowerCase();
-  throw new InvalidArgumentError("It must be a document's whole id; rag job ID shows it.");
 }

@@ -88,7 +88,7 @@ async function job(typed: string, json: boolean, context: CommandContext): Promi
   });
   if (answer === null) {
     const says = `No job has the id ${clip(typed, 40)}. rag jobs lists them.`;
-    terminal.note(says);
+    terminal.error(says);
     if (json) terminal.record({ error: { code: "job.unknown", message: says } });
     context.end(exitCodes.someFailed);
     return;

@@ -53,7 +53,7 @@ async function logs(typed: string, options: Options, context: CommandContext): P
   });
   if (met === null) {
     const says = `No job has the id ${clip(typed, 40)}. rag jobs lists them.`;
-    terminal.note(says);
+    terminal.error(says);
     if (options.json) terminal.record({ error: { code: "job.unknown", message: says } });
   } else if (met === 0 && !options.json) {
     terminal.note("Nothing is known of this job: no worker has taken it, or what it did has been dropped.");

@@ -27,6 +27,7 @@ type Options = {
 
 const DAY_SECONDS = 86_400;
 const CANARY_LIMIT_MS = 60_000;
+const NO_SWITCH = "No switch is under way.";
 
 const described = z.object({
   models: z.array(
@@ -128,10 +129,12 @@ async function switchTo(options: Options, context: CommandContext): Promise<void
       }),
     );
     const isAsked = answer.state === "begun" || answer.state === "under_way";
+    const isGood = isAsked || answer.state === "already_live";
     if (options.json) terminal.record(answer);
-    else terminal.say(inWords(answer, own));
+    else if (isGood) terminal.say(inWords(answer, own));
+    else terminal.error(inWords(answer, own));
     if (isAsked) await wakeWorkers(parts);
-    context.end(isAsked || answer.state === "already_live" ? exitCodes.done : exitCodes.someFailed);
+    context.end(isGood ? exitCodes.done : exitCodes.someFailed);
   };
   await withParts(context, work, config);
 }
@@ -173,10 +176,8 @@ async function cancel(options: Options, context: CommandContext): Promise<void> 
     const answer = await parts.database.call("rag_cancel_switch", {});
     const { cancelled } = z.object({ cancelled: z.string().nullable() }).parse(answer);
     if (options.json) terminal.record({ cancelled });
-    else
-      terminal.say(
-        cancelled === null ? "No switch is under way." : `The switch to ${cancelled} is cancelled.`,
-      );
+    else if (cancelled === null) terminal.error(NO_SWITCH);
+    else terminal.say(`The switch to ${cancelled} is cancelled.`);
     context.end(cancelled === null ? exitCodes.someFailed : exitCodes.done);
   });
 }
@@ -196,10 +197,8 @@ async function finish(options: Options, context: CommandContext): Promise<void> 
     });
     const answer = finished.parse(await parts.database.call("rag_finish_switch", { p_force: true }));
     if (options.json) terminal.record(answer);
-    else
-      terminal.say(
-        answer.state === "none" ? "No switch is under way." : `Switched to ${underWay?.to ?? "it"}.`,
-      );
+    else if (answer.state === "none") terminal.error(NO_SWITCH);
+    else terminal.say(`Switched to ${underWay?.to ?? "it"}.`);
     if (answer.state === "switched") await wakeWorkers(parts);
     context.end(answer.state === "switched" ? exitCodes.done : exitCodes.someFailed);
   });

@@ -90,7 +90,7 @@ async function resume(options: Options, context: CommandContext): Promise<void> 
     for (const one of paused.filter((other) => !isMeant(other)))
       terminal.note(`Still paused: ${pauseInWords(one)}`);
     if (resumed > 0) return await wakeWorkers(parts);
-    terminal.note(`There is no pause of ${nameOf(scope)}.`);
+    terminal.error(`There is no pause of ${nameOf(scope)}.`);
     context.end(exitCodes.someFailed);
   });
 }

@@ -49,8 +49,8 @@ async function prune(typed: readonly string[], options: Options, context: Comman
         const pruned = sure ? await walk(call, filter, false, options.json ? null : terminal) : 0;
         say(options, terminal, "pruned", pruned, "deleted.");
       }
-      for (const id of unknown) terminal.note(`No job has the id ${id}. rag jobs lists them.`);
-      if (would < ids.length) terminal.note("The others have not ended: rag cancel first.");
+      for (const id of unknown) terminal.error(`No job has the id ${id}. rag jobs lists them.`);
+      if (would < ids.length) terminal.error("The others have not ended: rag cancel first.");
       if (unknown.length > 0 || would < ids.length) context.end(exitCodes.someFailed);
     },
     config,

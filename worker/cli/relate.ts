@@ -50,7 +50,7 @@ async function relate(ids: readonly string[], options: Options, context: Command
       if (options.json) terminal.record(summary);
       else say(summary, terminal);
       const missing = ids.length - summary.documents - summary.failed.length;
-      if (missing > 0) terminal.note(`${counted(missing, "document")} not found, or not ingested.`);
+      if (missing > 0) terminal.error(`${counted(missing, "document")} not found, or not ingested.`);
       if (missing > 0 || summary.failed.length > 0) context.end(exitCodes.someFailed);
     },
     config,

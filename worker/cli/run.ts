@@ -148,7 +148,12 @@ async function buildProgram(argv: readonly string[], context: CommandContext): P
     .description("Turns documents and transcripts into searchable, cited vectors in Postgres.")
     .version(versionOf(), "--version", "print the version")
     .exitOverride()
-    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      outputError: (text, write) => write(text.replace(COMMANDERS_PREFIX, "rag: ")),
+    })
+    .showHelpAfterError("(rag --help shows what there is)")
     .addHelpText(
       "after",
       "\nEvery command has --help and --json. First steps: npm run demo, then rag doctor.",
@@ -174,7 +179,7 @@ async function report(failure: Failure, argv: readonly string[], terminal: Termi
   // A wrong usage is told by its own sentence; everything else by the operator's, with the code to search for.
   const refused = failure.code === "usage.invalid" || isRefusal(failure);
   const sentence = refused ? failure.message : `${adviseOperator(failure)} [${failure.code}]`;
-  terminal.note(redact(`rag: ${sentence}`));
+  terminal.error(redact(sentence));
   if (argv.includes("--json")) recordError(failure.code, redact(describeFailure(failure)), terminal);
   if (await wantsStack()) printStacks(failure, redact, terminal);
   else if (failure.kind === "defect" && !refused)
@@ -189,7 +194,9 @@ const isRefusal = (failure: Failure) =>
   failure.code === "database.rejected" && failure.facts.sqlstate === "22023";
 
 const recordError = (code: string, message: string, terminal: Terminal) =>
-  terminal.record({ error: { code, message: message.replace(/^error: /, "") } });
+  terminal.record({ error: { code, message: message.replace(COMMANDERS_PREFIX, "") } });
+
+const COMMANDERS_PREFIX = /^error: /;
 
 function printStacks(failure: Failure, redact: Redact, terminal: Terminal): void {
   let at: unknown = failure;

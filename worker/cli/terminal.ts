@@ -21,8 +21,10 @@ export type Terminal = {
   say(text: string): void;
   /** One JSON object on one line of stdout. */
   record(value: unknown): void;
-  /** A line beside the answer: notices, errors. */
+  /** A line beside the answer: notices. */
   note(text: string): void;
+  /** Why not everything that was asked for was done, in the one way that all commands say it. */
+  error(text: string): void;
   /** Colours where stdout is a terminal that wants them (NO_COLOR is obeyed). */
   style(style: Style | readonly Style[], text: string): string;
 };
@@ -36,6 +38,7 @@ export function openTerminal(streams: Pick<Terminal, "stdout" | "stderr" | "stdi
     say: (text) => void stdout.write(`${text}\n`),
     record: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
     note: (text) => void stderr.write(`${text}\n`),
+    error: (text) => void stderr.write(`rag: ${text}\n`),
     style(style, text) {
       if (!stdout.isTTY) return text;
       return styleText(typeof style === "string" ? style : [...style], text, {

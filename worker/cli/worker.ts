@@ -8,7 +8,7 @@ import { type Log, openLog } from "../log/log.ts";
 import { logActivity } from "../log/log-activity.ts";
 import { secretsOf } from "../log/redact.ts";
 import type { WorkerSummary } from "../queue/worker-state.ts";
-import { type CommandContext, commaList, type DefineCommand, exitCodes, wholeNumber } from "./command.ts";
+import { type CommandContext, commaList, type DefineCommand, exitCodes } from "./command.ts";
 import { configOf, warnOfUnknownSettings } from "./open.ts";
 import { untilStopped } from "./stop-signals.ts";
 import { withWorker } from "./with-worker.ts";
@@ -23,7 +23,7 @@ type Options = {
 export const defineWorker: DefineCommand = (command, context) => {
   command
     .option("--once", "work until no job is ready, then end")
-    .option("--concurrency <n>", "jobs at once (RAG_JOB_CONCURRENCY)", wholeNumber(1, 256))
+    .option("--concurrency <n>", "jobs at once (RAG_JOB_CONCURRENCY)", concurrencyOf)
     .option("--kinds <a,b>", "job kinds to take (RAG_KINDS)", kindsOf)
     .addHelpText("after", "\nEnds with 0 after SIGTERM or SIGINT; a second signal ends it at once.")
     .action((options: Options) => worker(options, context));
@@ -98,6 +98,13 @@ async function workWith(parts: Parts, options: Options, { signal, reason }: Stop
     signal.addEventListener("abort", stop, { once: true });
     return await worker.ended;
   });
+}
+
+function concurrencyOf(text: string): number {
+  const { parse, accepts } = settings.jobConcurrency;
+  const parsed = parse.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new InvalidArgumentError(`It must be a whole number, ${accepts}.`);
 }
 
 function kindsOf(text: string): Config["kinds"] {

@@ -1,5 +1,5 @@
 // The command line before it reaches a database: help, wrong usage, wrong settings, an old Node.
-import { readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openWorld, type RagWorld, root } from "./rag-process.ts";
@@ -51,6 +51,7 @@ test("every command has --help, and --json in it", async () => {
 
 test.each([
   [["wroker"], "Did you mean worker?"],
+  [["quux"], "rag: unknown command 'quux'\n(rag --help shows what there is)"],
   [["search"], "missing required argument 'query'"],
   [["search", "x", "--limt", "3"], "Did you mean --limit?"],
   [["search", "x", "--limit", "0"], "a whole number from 1 to 1000"],
@@ -61,15 +62,30 @@ test.each([
   [["ingest", "a", "b", "--title", "One"], "--title is for one file"],
   [["ingest", "a", "--priority", "10"], "a whole number from 0 to 9"],
   [["worker", "--kinds", "document,dreams"], "list of document, relationships, sync"],
-  [["worker", "--concurrency", "many"], "a whole number from 1 to 256"],
-  [["jobs", "--status", "done"], 'There is no status "done".'],
+  [["worker", "--concurrency", "many"], "a whole number, 1..1000"],
+  [["jobs", "--status", "done"], 'There is no status "done". Allowed choices are queued, processing,'],
+  [["cost", "--since", "banana"], "a day such as 2026-11-01, or a time ago such as 7d"],
+  [["cost", "--by", "week"], 'There is no part "week". Allowed choices are day, tenant, model.'],
+  [["analysis", "zz"], "a document's whole id"],
 ])("rag %j is told in a sentence and ends with 2", async (args, sentence) => {
   const { code, out, err } = await world.rag(args);
 
   expect(code).toBe(2);
   expect(err).toContain(sentence);
+  expect(err).toMatch(/^rag: /);
   expect(err).not.toContain("    at ");
   expect(out).toBe("");
+});
+
+test("a title is refused where a folder holds several files, and nothing is put into the queue", async () => {
+  const folder = join(world.folder, "several");
+  await mkdir(folder);
+  for (const name of ["a.md", "b.md"]) await writeFile(join(folder, name), "Words.\n");
+
+  const { code, err } = await world.rag(["ingest", "several", "--title", "One"]);
+
+  expect(code).toBe(2);
+  expect(err).toContain("rag: --title is for one file; here are several.");
 });
 
 test("all wrong settings are named at once, and none of their values", async () => {
