@@ -5,7 +5,7 @@ import type { SqlCall } from "../document/sql-call.ts";
 import { type CommandContext, exitCodes } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { type FilterOptions, filterOf, filterWords } from "./job-filter.ts";
-import { type JobFilter, type JobStatus, resolveJobIds } from "./job-row.ts";
+import { type JobFilter, type JobRow, type JobStatus, jobStatuses, resolveJobIds } from "./job-row.ts";
 import { configOf, withParts } from "./open.ts";
 import type { Terminal } from "./terminal.ts";
 import { usage } from "./usage.ts";
@@ -25,12 +25,18 @@ export type Act = {
   /** The count's name in the answer, and in that of a dry run. */
   readonly done: string;
   readonly would: string;
-  /** Statuses that are meant when none is given: for jobs named by id, and for a filter. */
-  readonly statuses: { readonly named: readonly JobStatus[]; readonly filtered: readonly JobStatus[] };
+  /** Statuses that are meant when none is given: for jobs named by id, and for a filter; and all that may be meant. */
+  readonly statuses: {
+    readonly named: readonly JobStatus[];
+    readonly filtered: readonly JobStatus[];
+    readonly all: readonly JobStatus[];
+  };
   /** `3 jobs` and what became of them. */
   readonly says: (jobs: string) => string;
-  /** Why jobs that were named are left alone. */
-  readonly left: string;
+  /** `is complete:` and what to do instead: why a job that was named is left alone in such a state. */
+  readonly left: Readonly<Partial<Record<JobStatus, string>>>;
+  /** Why else. */
+  readonly leftAnyway: string;
 };
 
 /** Jobs in one call: some hundred milliseconds, so that a stop loses little and no lock is held for long. */
@@ -53,7 +59,7 @@ export async function actOnJobs(
     throw usage(`Say which jobs: by id, or by ${filterWords}.`);
   const work = async (parts: Parts) => {
     const { call } = parts.database;
-    const { ids, unknown } = await resolveJobIds(call, typed);
+    const { ids, rows, unknown } = await resolveJobIds(call, typed);
     const statuses = typed.length > 0 ? act.statuses.named : act.statuses.filtered;
     // Reasons to wait are a queued job's alone.
     const base: JobFilter = given.waits_for === undefined ? { status: statuses, ...given } : given;
@@ -70,13 +76,35 @@ export async function actOnJobs(
       tell.done(done);
       if (done > 0 && act.sql === "rag_requeue_jobs") await wakeWorkers(parts);
       if (done < ids.length) {
-        terminal.note(act.left);
+        for (const line of whyLeft(act, rows, given.status, done)) terminal.error(line);
         context.end(exitCodes.someFailed);
       }
     }
     if (unknown.length > 0) context.end(exitCodes.someFailed);
   };
   await withParts(context, work, config);
+}
+
+/** Why all but `done` of the jobs were left alone, a line for each reason; `rows` are as they were before. */
+export function whyLeft(
+  act: Pick<Act, "statuses" | "left" | "leftAnyway">,
+  rows: readonly Pick<JobRow, "status">[],
+  asked: readonly JobStatus[] | undefined,
+  done: number,
+): string[] {
+  const meant = act.statuses.all.filter((status) => (asked ?? act.statuses.named).includes(status));
+  const lines: string[] = [];
+  let others = rows.length - done;
+  for (const status of jobStatuses) {
+    const why = act.left[status];
+    const jobs = rows.filter((row) => row.status === status).length;
+    if (why === undefined || jobs === 0 || meant.includes(status)) continue;
+    lines.push(`${counted(jobs, "job is", "jobs are")} ${why}`);
+    others -= jobs;
+  }
+  return others > 0
+    ? [...lines, `${counted(others, "job is", "jobs are")} left alone: ${act.leftAnyway}`]
+    : lines;
 }
 
 async function count(call: SqlCall, act: Act, filter: JobFilter): Promise<number> {

@@ -8,9 +8,14 @@ const cancel: Act = {
   sql: "rag_cancel_jobs",
   done: "cancelled",
   would: "would_cancel",
-  statuses: { named: ["queued", "processing"], filtered: ["queued", "processing"] },
+  statuses: {
+    named: ["queued", "processing"],
+    filtered: ["queued", "processing"],
+    all: ["queued", "processing"],
+  },
   says: (jobs) => `${jobs} cancelled.`,
-  left: "The others had ended already: rag job ID says how.",
+  left: {},
+  leftAnyway: "what ended already stays so, as rag job ID shows; or another option does not fit.",
 };
 
 export const defineCancel: DefineCommand = (command, context) => {

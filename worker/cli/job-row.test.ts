@@ -21,19 +21,27 @@ function listing() {
 test("an id as the logs show it, with its ellipsis, finds its job", async () => {
   const { call } = listing();
 
-  expect(await resolveJobIds(call, ["6F2C1…", "6f2c0"])).toEqual({ ids: [ids[1], ids[0]], unknown: [] });
+  expect(await resolveJobIds(call, ["6F2C1…", "6f2c0"])).toMatchObject({
+    ids: [ids[1], ids[0]],
+    rows: [{ id: ids[1] }, { id: ids[0] }],
+    unknown: [],
+  });
 });
 
 test("whole ids are looked up in one question, and the one that no job has is told apart", async () => {
   const { call, asked } = listing();
   const strange = "00000000-0000-4000-8000-00000000dead";
 
-  expect(await resolveJobIds(call, [...ids, strange])).toEqual({ ids, unknown: [strange] });
+  expect(await resolveJobIds(call, [...ids, strange])).toMatchObject({ ids, unknown: [strange] });
   expect(asked).toHaveLength(1);
 });
 
 test("the start of no job's id is unknown, not wrong", async () => {
-  expect(await resolveJobIds(listing().call, ["abcd"])).toEqual({ ids: [], unknown: ["abcd"] });
+  expect(await resolveJobIds(listing().call, ["abcd"])).toEqual({
+    ids: [],
+    rows: [],
+    unknown: ["abcd"],
+  });
 });
 
 test("the same job named twice is one job", async () => {

@@ -65,14 +65,19 @@ const WHOLE_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const START_OF_ID = /^[0-9a-f][0-9a-f-]{3,35}$/;
 const SHORT_START = /^[0-9a-f]{1,3}$/;
 
-export type ResolvedIds = { readonly ids: readonly string[]; readonly unknown: readonly string[] };
+export type ResolvedIds = {
+  readonly ids: readonly string[];
+  /** Theirs, in the same order. */
+  readonly rows: readonly JobRow[];
+  readonly unknown: readonly string[];
+};
 
 /**
  * Whole ids, and jobs whose id starts with four digits and more; `unknown` are those that no job has.
  * Throws `usage.invalid` for what is no id, or fits several jobs.
  */
 export async function resolveJobIds(call: SqlCall, typed: readonly string[]): Promise<ResolvedIds> {
-  const ids = new Set<string>();
+  const known = new Map<string, JobRow>();
   const unknown = new Set<string>();
   const asTyped = typed.map((text) => text.trim().toLowerCase().replace(/…$/, ""));
   for (const start of asTyped) if (!WHOLE_ID.test(start)) checkStart(start);
@@ -80,8 +85,12 @@ export async function resolveJobIds(call: SqlCall, typed: readonly string[]): Pr
   for (let from = 0; from < whole.length; from += MOST_ROWS) {
     const page = whole.slice(from, from + MOST_ROWS);
     const rows = await listJobs(call, { job_ids: page }, MOST_ROWS);
-    const met = new Set(rows.map((row) => row.id));
-    for (const id of page) (met.has(id) ? ids : unknown).add(id);
+    const met = new Map(rows.map((row) => [row.id, row]));
+    for (const id of page) {
+      const row = met.get(id);
+      if (row === undefined) unknown.add(id);
+      else known.set(id, row);
+    }
   }
   for (const start of asTyped.filter((text) => !WHOLE_ID.test(text))) {
     // One more than is told, to see whether there are more.
@@ -90,9 +99,9 @@ export async function resolveJobIds(call: SqlCall, typed: readonly string[]): Pr
     if (first === undefined) unknown.add(start);
     else if (fitting.length > 1)
       throw usage(`${many(fitting.length)} jobs' ids start with "${start}": give more of it.`);
-    else ids.add(first.id);
+    else known.set(first.id, first);
   }
-  return { ids: [...ids], unknown: [...unknown] };
+  return { ids: [...known.keys()], rows: [...known.values()], unknown: [...unknown] };
 }
 
 const MOST_TOLD = 10;

@@ -47,7 +47,7 @@ async function top(options: Options, context: CommandContext): Promise<void> {
     if (options.once || (!watched && !options.json)) {
       const look = await lookAt(database.call);
       if (options.json) terminal.record(recordOf(look));
-      else for (const line of linesOf(look, null, terminal)) terminal.say(line);
+      else for (const line of linesOf(look, null, "", terminal)) terminal.say(line);
       return;
     }
     await untilStopped(
@@ -95,7 +95,7 @@ async function watch(call: SqlCall, options: Options, terminal: Terminal, signal
       before && isWhole ? Math.max(0, now.complete - before.complete) / ((now.at - before.at) / 1000) : null;
     before = now;
     const rows = (process.stdout.rows ?? ROWS_WITHOUT_TERMINAL) - 1;
-    const lines = linesOf(look, rate, terminal).slice(0, rows);
+    const lines = linesOf(look, rate, "  q quits", terminal).slice(0, rows);
     stdout.write(`${HOME}${lines.map((line) => `${line}${CLEAR_LINE}\n`).join("")}${CLEAR_BELOW}`);
   });
 }
@@ -121,12 +121,12 @@ async function onScreen(
   }
 }
 
-function linesOf({ stats, atWork, failed }: Look, rate: Rate, terminal: Terminal): string[] {
+function linesOf({ stats, atWork, failed }: Look, rate: Rate, keys: string, terminal: Terminal): string[] {
   const { style } = terminal;
   const width = widthOf(terminal.stdout);
   const day = stats.last_day;
   const lines = [
-    style("bold", "rag top") + style("dim", `  ${new Date().toISOString().slice(0, 19)}Z  q quits`),
+    style("bold", "rag top") + style("dim", `  ${new Date().toISOString().slice(0, 19)}Z${keys}`),
     `${count(stats.queued)}${stats.capped ? "+" : ""} waiting  ${count(stats.processing)} at work  ${counted(stats.workers.length, "worker")}  ${rateInWords(rate, stats)}`,
     `${count(day.complete)} complete  ${day.failed > 0 ? style("red", `${count(day.failed)} failed`) : "0 failed"}  ${counted(day.chunks, "chunk")}  ${counted(day.tokens, "token")}  (last ${ago(day.seconds)})`,
     ...stats.paused.map((one) => style("yellow", `paused: ${clip(pauseInWords(one), width - 10)}`)),

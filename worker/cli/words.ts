@@ -10,12 +10,12 @@ export const count = (value: number): string => whole.format(value);
 export const counted = (value: number, one: string, many = `${one}s`): string =>
   `${count(value)} ${value === 1 ? one : many}`;
 
-/** `12.3 s`, `3 min 20 s`, `2 d 4 h`: a time that has passed. */
+/** `12.3 s`, `3 min 20 s`, `2 d 4 h`, `1 d`: a time that has passed. */
 export function ago(seconds: number): string {
   if (seconds < 10) return `${Math.max(0, Math.round(seconds))} s`;
   if (seconds < 86_400) return inWords(seconds * 1000);
   const hours = Math.floor(seconds / 3600);
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return `${Math.floor(hours / 24)} d${hours % 24 === 0 ? "" : ` ${hours % 24} h`}`;
 }
 
 /** The last part of a source_uri, for a document without a title. */

@@ -124,7 +124,10 @@ test("ingest, ingest again, search, list, retry and cancel", { timeout: 240_000 
   expect(once.code, once.err).toBe(0);
   expect(once.records).toMatchObject([{ completed: 1, failed: 0, lost: 0 }]);
   expect(once.err).toContain('"msg":"RAG worker ready. Polling for jobs…"');
-  expect(await world.rag(["retry", id])).toMatchObject({ code: 1 });
+  expect(await world.rag(["retry", id])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("1 job is complete: there is nothing to retry."),
+  });
 
   const doctor = await world.rag(["doctor", "--json"]);
   expect(doctor.code, doctor.out).toBe(0);

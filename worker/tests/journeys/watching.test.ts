@@ -33,6 +33,8 @@ test(
     expect(bad.out, bad.err).toMatch(/job\.claimed +try 1 /);
     expect(bad.out).toMatch(/job\.failed +extract\.corrupt /);
     expect(unknown).toMatchObject({ code: 1, records: [{ error: { code: "job.unknown" } }] });
+    expect(top.out).not.toContain("q quits");
+    expect(top.out).toContain("(last 1 d)");
     expect(top.out).toMatch(/0 waiting {2}0 at work/);
     expect(top.out).toMatch(/1 complete {2}1 failed {2}1 chunk/);
     expect(top.out).toMatch(/LAST FAILURES\n.* extract\.corrupt /);
