@@ -1,8 +1,8 @@
 // rag alert test: a message to every place that alerts go to, to see it arrive.
-
 import { Argument } from "commander";
-import { openChannels } from "../status/alerts/channels.ts";
+import { LONGEST_SECONDS, NotTaken, openChannels } from "../status/alerts/channels.ts";
 import { linkOf } from "../status/alerts/watch-alerts.ts";
+import { openBoard } from "./board.ts";
 import { type DefineCommand, exitCodes } from "./command.ts";
 import { configOf } from "./open.ts";
 import { usage } from "./usage.ts";
@@ -22,16 +22,24 @@ export const defineAlert: DefineCommand = (command, { terminal, end }) => {
         notices: [{ name: "test", state: "test" as const, says }],
         link: linkOf(config.publicUrl),
       };
+      const board = options.json || terminal.stderr.isTTY !== true ? null : openBoard(terminal.stderr);
       let failed = false;
       for (const { name, send } of channels) {
-        const reason = await send(message).then(
-          () => null,
-          (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown)),
-        );
-        failed ||= reason !== null;
-        if (options.json) terminal.record({ channel: name, sent: reason === null, reason });
-        else if (reason === null) terminal.say(`${name}: sent.`);
-        else terminal.note(`${name}: ${reason}. Check its address.`);
+        board?.show([`sending to ${name}, which takes up to ${LONGEST_SECONDS} s where it does not answer`]);
+        const refused = await send(message)
+          .then(
+            () => null,
+            (thrown: unknown) => {
+              if (thrown instanceof NotTaken) return thrown;
+              throw thrown;
+            },
+          )
+          .finally(() => board?.wipe());
+        failed ||= refused !== null;
+        const reason = refused?.message ?? null;
+        if (options.json) terminal.record({ channel: name, sent: refused === null, reason });
+        else if (refused === null) terminal.say(`${name}: sent.`);
+        else terminal.error(`${name} ${refused.message}. ${refused.advice}`);
       }
       end(failed ? exitCodes.someFailed : exitCodes.done);
     });

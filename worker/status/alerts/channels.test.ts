@@ -91,7 +91,7 @@ test("an answer of 500 for ever ends after three tries, with a sentence without 
 
   await expect(
     openChannels({ ...nowhere, alertSlackUrl: `${url}/canary` }, [1, 1])[0]?.send(message),
-  ).rejects.toThrow(/^answered 500$/);
+  ).rejects.toMatchObject({ message: "answered 500", advice: expect.stringContaining("failed by itself") });
   expect(received).toHaveLength(3);
 });
 
@@ -99,7 +99,7 @@ test.each([404, 302])("%i is not tried again, and a redirect is not followed", a
   const { url, received } = await open(() => status);
 
   await expect(openChannels({ ...nowhere, alertSlackUrl: url }, [1, 1])[0]?.send(message)).rejects.toThrow(
-    "refused (for good)",
+    `refused with ${status}`,
   );
   expect(received).toHaveLength(1);
 });
@@ -108,6 +108,18 @@ test("an address that hangs is given up", async () => {
   const { url } = await open(() => "hang");
 
   await expect(openChannels({ ...nowhere, alertSlackUrl: url }, [])[0]?.send(message)).rejects.toThrow(
-    "could not be reached in time",
+    "did not answer within 10 s",
   );
 }, 40_000);
+
+test("an address where nothing listens is told at once, as that and without the address", async () => {
+  const { url, close } = await startWebhook();
+  await close();
+
+  await expect(
+    openChannels({ ...nowhere, alertSlackUrl: `${url}/canary` }, [])[0]?.send(message),
+  ).rejects.toMatchObject({
+    message: "could not be reached (ECONNREFUSED)",
+    advice: expect.stringContaining("Nothing listens there"),
+  });
+});

@@ -1,6 +1,7 @@
 // Where alerts go: Slack, Discord, or any address, signed. None of them can hold anything up: each request has ten
 // seconds, three tries, and an answer that nobody reads.
 import { createHmac, randomUUID } from "node:crypto";
+import { networkCode } from "../../failure/network-code.ts";
 import { sleep } from "../../timing/durations.ts";
 
 export type Notice = {
@@ -18,9 +19,20 @@ export type Message = {
 
 export type Channel = {
   readonly name: "slack" | "discord" | "webhook";
-  /** Throws a sentence, without the address, when it was not taken. */
+  /** Throws NotTaken. */
   send(message: Message): Promise<void>;
 };
+
+/** Why a message was not taken (`answered 500`), and what to do about it; neither names the address, which is a key. */
+export class NotTaken extends Error {
+  override readonly name = "NotTaken";
+  readonly advice: string;
+
+  constructor(says: string, advice: string) {
+    super(says);
+    this.advice = advice;
+  }
+}
 
 export type ChannelSettings = {
   readonly alertSlackUrl: string | null;
@@ -31,6 +43,9 @@ export type ChannelSettings = {
 
 const ANSWER_MS = 10_000;
 const PAUSES_MS = [1_000, 4_000];
+/** For whoever waits for it. */
+export const LONGEST_SECONDS =
+  PAUSES_MS.reduce((sum, ms) => sum + ms, (PAUSES_MS.length + 1) * ANSWER_MS) / 1000;
 // Discord refuses more; whoever has so much to read looks at the dashboard.
 const MOST_CHARS = 1_900;
 
@@ -89,15 +104,22 @@ function signed({ notices, link }: Message, secret: string | null): Outgoing {
 
 async function deliver(url: string, { body, headers }: Outgoing, pausesMs: readonly number[]): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
-    const answer = await post(url, body, headers);
-    if (answer === "taken") return;
+    const refused = await post(url, body, headers);
+    if (refused === null) return;
     const pauseMs = pausesMs[attempt];
-    if (pauseMs === undefined || answer === "refused (for good)") throw new Error(answer);
+    if (pauseMs === undefined || !refused.mayPass) throw new NotTaken(refused.says, refused.advice);
     await sleep(pauseMs);
   }
 }
 
-async function post(url: string, body: string, headers: Readonly<Record<string, string>>): Promise<string> {
+type Refused = { readonly says: string; readonly advice: string; readonly mayPass: boolean };
+
+/** null: taken. */
+async function post(
+  url: string,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<Refused | null> {
   try {
     const response = await fetch(url, {
       method: "POST",
@@ -108,12 +130,43 @@ async function post(url: string, body: string, headers: Readonly<Record<string, 
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     await response.body?.cancel();
-    if (response.ok) return "taken";
-    return response.status === 429 || response.status >= 500
-      ? `answered ${response.status}`
-      : "refused (for good)";
-  } catch {
-    // The reason may quote the address, and the address is the key.
-    return "could not be reached in time";
+    return response.ok ? null : refusedBy(response.status);
+  } catch (thrown) {
+    return notReached(thrown);
   }
 }
+
+function refusedBy(status: number): Refused {
+  if (status >= 500)
+    return {
+      says: `answered ${status}`,
+      advice: "It was reached and failed by itself: try again later, or look into its log.",
+      mayPass: true,
+    };
+  if (status === 429)
+    return { says: "answered 429", advice: "It is asked too often: try again in a minute.", mayPass: true };
+  const advice =
+    status < 400
+      ? "It leads elsewhere: set the address that it leads to."
+      : "Check its address: it may be mistyped, or revoked.";
+  return { says: `refused with ${status}`, advice, mayPass: false };
+}
+
+// Only the code is repeated: what else the error says may quote the address, and the address is the key.
+function notReached(thrown: unknown): Refused {
+  if (thrown instanceof Error && thrown.name === "TimeoutError")
+    return {
+      says: `did not answer within ${ANSWER_MS / 1000} s`,
+      advice: "Check its address, and whether this machine may reach it.",
+      mayPass: true,
+    };
+  const code = networkCode(thrown);
+  const advice = networkAdvice[code] ?? "Check its address, and whether this machine may reach it.";
+  return { says: `could not be reached${code === "network" ? "" : ` (${code})`}`, advice, mayPass: true };
+}
+
+const networkAdvice: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "Nothing listens there: start the receiver, or correct host and port.",
+  ENOTFOUND: "There is no such host: correct the name in its address.",
+  EAI_AGAIN: "Its name cannot be looked up from here: check this machine's DNS.",
+};

@@ -58,10 +58,26 @@ test("rag alert test sends to each place that is set, and says which of them too
   expect(code).toBe(1);
   expect(records).toEqual([
     { channel: "slack", sent: true, reason: null },
-    { channel: "discord", sent: false, reason: "refused (for good)" },
+    { channel: "discord", sent: false, reason: "refused with 404" },
   ]);
   expect(JSON.parse(good.received[0]?.body ?? "").text).toContain("https://rag.example.com/");
   expect(out + err).not.toContain("canary");
+});
+
+test("rag alert test advises by what went wrong", async () => {
+  const broken = await openWebhook(() => 500);
+  const gone = await startWebhook();
+  await gone.close();
+  world = await openWorld();
+
+  const { code, err } = await world.rag(["alert", "test"], {
+    RAG_ALERT_SLACK_URL: broken.url,
+    RAG_ALERT_DISCORD_URL: gone.url,
+  });
+
+  expect(code).toBe(1);
+  expect(err).toMatch(/^rag: slack answered 500\. It was reached and failed by itself/m);
+  expect(err).toMatch(/^rag: discord could not be reached \(ECONNREFUSED\)\. Nothing listens there/m);
 });
 
 test("rag alert test says what to set where nothing is", async () => {
