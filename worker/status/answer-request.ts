@@ -5,6 +5,7 @@ import type { Log } from "../log/log.ts";
 import { type Access, refuseReader } from "./access.ts";
 import { answerAsset } from "./dashboard/assets.ts";
 import type { EventStreams } from "./dashboard/events.ts";
+import { jobFilter } from "./dashboard/job-filter.ts";
 import type { Read } from "./dashboard/reads.ts";
 import type { Page } from "./pages.ts";
 
@@ -42,7 +43,7 @@ export async function answerRequest(
   if (request.method !== "GET" && request.method !== "HEAD")
     return page !== undefined || asset !== null || path === "/events" || isReadable(path)
       ? refusal(405, "http.method-not-allowed", "Only GET and HEAD.", { allow: "GET, HEAD" })
-      : notFound(served);
+      : notFound(path, served);
   if (asset !== null) return asset;
   const refused = page?.open ? null : refuseReader(request, access);
   const mayNot = () =>
@@ -57,17 +58,33 @@ export async function answerRequest(
   }
   // Before it is said whether there is such a thing: a stranger learns nothing.
   if (isReadable(path) && refused !== null) return mayNot();
-  return (await served.read(path, new URLSearchParams(query), log)) ?? notFound(served);
+  const asked = new URLSearchParams(query);
+  return refuseLooseFilter(path, asked) ?? (await served.read(path, asked, log)) ?? notFound(path, served);
+}
+
+/** Jobs are chosen by one parameter; whoever says a field of it beside it is told where it belongs. */
+function refuseLooseFilter(path: string, query: URLSearchParams): Answer | null {
+  const loose = path === "/jobs" && [...query.keys()].find((name) => Object.hasOwn(jobFilter.shape, name));
+  if (!loose) return null;
+  const example = `/jobs?filter=${encodeURIComponent('{"status":["failed"]}')}`;
+  return refusal(
+    400,
+    "http.invalid-query",
+    `${loose} is a field of the parameter filter, which is a JSON object: {"status":["failed"]}, sent as ${example}.`,
+  );
 }
 
 const isReadable = (path: string) => /^\/(jobs|documents)(\/|$)/.test(path) && path !== "/jobs/actions";
 
-const notFound = ({ pages, posts }: Served) =>
+const notFound = (path: string, { pages, posts }: Served) =>
   refusal(
     404,
     "http.not-found",
-    `There is: /, /events, /jobs, /documents/ID, ${[...pages.keys(), ...posts.keys()].join(", ")}.`,
+    `There is: ${[...READABLE, ...pages.keys(), ...posts.keys()].join(", ")}.` +
+      (isReadable(path) ? " An ID is given whole, with all of its 36 characters." : ""),
   );
+
+const READABLE = ["/", "/events", "/jobs", "/jobs/ID", "/documents/ID", "/documents/ID/chunks"];
 
 async function answerPage(page: Page, path: string, log: Log): Promise<Answer> {
   try {

@@ -22,6 +22,27 @@ describe("whatever is sent", () => {
     expect(JSON.parse(answer.text).error.code).toBe("http.not-found");
   });
 
+  test("a part of an id is not found, and told what an id and its address look like", async () => {
+    const { ask } = await openWorld();
+
+    const { status, text } = await ask("/jobs/0001");
+
+    expect(status).toBe(404);
+    expect(JSON.parse(text).error.message).toMatch(/ \/jobs\/ID, .*given whole/);
+  });
+
+  test("a field of the filter that is sent beside it is told where it belongs", async () => {
+    const { ask } = await openWorld();
+
+    const { status, text } = await ask("/jobs?status=failed");
+
+    expect(status).toBe(400);
+    expect(JSON.parse(text).error).toEqual({
+      code: "http.invalid-query",
+      message: expect.stringContaining('the parameter filter, which is a JSON object: {"status":["failed"]}'),
+    });
+  });
+
   test.each(["POST", "PUT", "DELETE", "OPTIONS"])("%s is not allowed", async (method) => {
     const { ask } = await openWorld();
 
