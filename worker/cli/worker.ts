@@ -1,6 +1,6 @@
 // rag worker: polls and works until SIGTERM or SIGINT, or with --once until the queue is empty.
 // What it says while it works is the log's: JSON lines, or lines for people on a terminal.
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { Parts } from "../assemble.ts";
 import type { Config } from "../config/config.ts";
 import { settings } from "../config/settings.ts";
@@ -24,7 +24,12 @@ export const defineWorker: DefineCommand = (command, context) => {
   command
     .option("--once", "work until no job is ready, then end")
     .option("--concurrency <n>", "jobs at once (RAG_JOB_CONCURRENCY)", concurrencyOf)
-    .option("--kinds <a,b>", "job kinds to take (RAG_KINDS)", kindsOf)
+    .addOption(
+      // All there are is what is taken where nothing is said.
+      new Option("--kinds <a,b>", "job kinds to take (RAG_KINDS)")
+        .choices(settings.kinds.fallback)
+        .argParser(kindsOf),
+    )
     .addHelpText("after", "\nEnds with 0 after SIGTERM or SIGINT; a second signal ends it at once.")
     .action((options: Options) => worker(options, context));
 };
