@@ -245,3 +245,22 @@ test("the document's password opens it, a wrong one does not", async () => {
   expect(text).toBe("Secret\n");
   expect(await failureOf(readBytes("a.pdf", bytes, { password: "other" }))).toBe("extract.encrypted");
 });
+
+test("a document that is opened anew on the way gives its text and bold headings to the end", async () => {
+  const pages = Array.from({ length: 1_050 }, (_, at) => [
+    ...body(740, PROSE),
+    { text: `${at + 1}.1 Part`, y: 690, bold: true },
+    ...body(670, [`What page ${at + 1} tells of its own`, "is told in two lines."]),
+  ]);
+
+  const { segments } = await read({ pages, password: "owner" });
+
+  const told = segments.filter(({ content }) => content.includes("tells"));
+  expect(told.map(({ pageNumber, section, content }) => [pageNumber, section, content.trim()])).toEqual(
+    pages.map((_, at) => [
+      at + 1,
+      `${at + 1}.1 Part`,
+      `${at + 1}.1 Part\n\nWhat page ${at + 1} tells of its own is told in two lines.`,
+    ]),
+  );
+});

@@ -7,43 +7,44 @@ import type { Extracted, Extraction, FileToRead } from "./extractor.ts";
 import { chooseFinder } from "./pdf/find-headings.ts";
 import { arrange } from "./pdf/headings.ts";
 import { createWordJoiner } from "./pdf/join-words.ts";
-import { openPdf } from "./pdf/open-pdf.ts";
+import { type OpenPdf, openPdf } from "./pdf/open-pdf.ts";
 import { createPageReader } from "./pdf/page-reader.ts";
 import { createPageTally, type PageTally } from "./pdf/page-tally.ts";
 import { paragraphsOf } from "./pdf/paragraphs.ts";
 
 export async function* readPdf(file: FileToRead): AsyncGenerator<Extracted> {
-  const { pdf, close } = await openPdf(file.path, file.password);
+  const open = await openPdf(file.path, file.password);
   try {
-    yield* readPages(pdf, file);
+    yield* readPages(open, file);
   } finally {
-    await close();
+    await open.close();
   }
 }
 
-async function* readPages(pdf: PDFDocumentProxy, file: FileToRead): AsyncGenerator<Extracted> {
+async function* readPages(open: OpenPdf, file: FileToRead): AsyncGenerator<Extracted> {
   const tally = createPageTally();
-  const reader = await createPageReader(pdf, tally);
-  const finder = await chooseFinder(pdf, reader);
+  const reader = await createPageReader(open, tally);
+  const finder = await chooseFinder(open.document(), reader);
+  const { numPages: pages } = open.document();
   const extraction: Extraction = {
     mediaType: file.mediaType,
-    pages: pdf.numPages,
-    title: await titleOf(pdf),
+    pages,
+    title: await titleOf(open.document()),
     decisions: [...file.decisions, `headings by ${finder.way}`],
   };
   yield { kind: "extraction", extraction };
   const cutter = createSegmentCutter(file.maxChars);
   const joiner = createWordJoiner();
-  for (let page = 1; page <= pdf.numPages; page += 1) {
+  for (let page = 1; page <= pages; page += 1) {
     const { lines, texts } = await reader.read(page);
     const headings = await finder.find(page, lines);
     const blocks = arrange(lines, headings, (between) => paragraphsOf(between, joiner));
     for (const block of [{ kind: "page", page } as const, ...blocks, ...texts])
       for (const segment of cutter.add(block)) yield { kind: "segment", segment };
-    yield { kind: "progress", page, pages: pdf.numPages };
+    yield { kind: "progress", page, pages };
   }
   for (const segment of cutter.end()) yield { kind: "segment", segment };
-  if (cutter.count === 0) throw nothingFound(pdf.numPages, tally);
+  if (cutter.count === 0) throw nothingFound(pages, tally);
   const told = tally.describe();
   if (told.length > 0)
     yield {

@@ -1,6 +1,7 @@
 // What lies on a PDF's pages beside their content: values typed into forms and text boxes are read, reviewers'
 // remarks (notes, comments on highlights) are counted and left out, as a DOCX file's comments are.
 import type { PDFDocumentProxy } from "pdfjs-dist/types/src/display/api.js";
+import type { OpenPdf } from "./open-pdf.ts";
 
 /** Asked for so many pages at once: a call costs time for each page of the document. */
 const PAGES_PER_CALL = 32;
@@ -37,13 +38,13 @@ export type PageNotes = {
 const NONE: PageNotes = { texts: [], remarks: 0 };
 
 /** Answers for a page, from 1; pages are best asked for in order. A page whose annotations are broken has none. */
-export function createNotesReader(pdf: PDFDocumentProxy): (page: number) => Promise<PageNotes> {
+export function createNotesReader(open: OpenPdf): (page: number) => Promise<PageNotes> {
   let from = 0;
   let block = new Map<number, Annotation[]>();
   return async (page) => {
     if (page < from || page >= from + PAGES_PER_CALL || from === 0) {
       from = page;
-      block = await readBlock(pdf, page);
+      block = await readBlock(open.document(), page);
     }
     const found = block.get(page - 1);
     return found === undefined ? NONE : notesOf(found.slice(0, MAX_ANNOTATIONS));

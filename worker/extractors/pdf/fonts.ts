@@ -3,7 +3,7 @@
 // are asked for only where the answer decides something.
 import type { PDFPageProxy } from "pdfjs-dist/types/src/display/api.js";
 import { loadPdfjs } from "./open-pdf.ts";
-import type { Run } from "./runs.ts";
+import { fontOf, type Run } from "./runs.ts";
 
 /** Pages that may be asked for: some at once, and one more for each so many pages read. */
 const FIRST_ASKS = 4;
@@ -35,7 +35,7 @@ export function createFontFacts(): FontFacts {
       const { OPS, AnnotationMode } = await loadPdfjs();
       const list = await page.getOperatorList({ annotationMode: AnnotationMode.DISABLE });
       for (const [font, identical] of glyphNumbers(list, OPS))
-        known.set(font, factsOf(page, font, identical));
+        known.set(fontOf(font), factsOf(page, font, identical));
     } catch {
       // Pictures or shadings may be broken on a page whose text is fine.
     }

@@ -12,23 +12,44 @@ import { openLoopback } from "./loopback.ts";
 const packageFolder = dirname(createRequire(import.meta.url).resolve("pdfjs-dist/package.json"));
 const folder = (name: string): string => `${join(packageFolder, name)}/`;
 
-export type OpenPdf = { readonly pdf: PDFDocumentProxy; close(): Promise<void> };
+export type OpenPdf = {
+  /** Another one after `renew`: ask for it each time. */
+  document(): PDFDocumentProxy;
+  /** Opens the same bytes anew, for what pdf.js keeps of each page it has read (4 KB) goes only with its document. */
+  renew(): Promise<void>;
+  close(): Promise<void>;
+};
+
+type Opened = { readonly document: PDFDocumentProxy; close(): Promise<void> };
 
 /**
  * Throws `extract.encrypted` where a password is needed to read and the given one does not fit, `extract.corrupt`
  * where it is no PDF inside.
  */
 export async function openPdf(path: string, password?: string): Promise<OpenPdf> {
+  const { buffer, byteOffset, byteLength } = await readFile(path);
+  // The same bytes under the name pdf.js accepts: a copy would hold a large file twice.
+  const open = () => openBytes(new Uint8Array(buffer, byteOffset, byteLength), password);
+  let opened = await open();
+  return {
+    document: () => opened.document,
+    async renew() {
+      await opened.close();
+      opened = await open();
+    },
+    close: () => opened.close(),
+  };
+}
+
+async function openBytes(data: Uint8Array, password: string | undefined): Promise<Opened> {
   const { getDocument, PDFWorker, parser } = await loadPdfjs();
   const [ours, theirs] = openLoopback();
   parser.initializeFromPort(theirs);
   // SAFETY: pdf.js only posts to it and listens at it; its types know no port but none.
   const worker = new PDFWorker({ port: ours as unknown as null });
-  // The same bytes under the name pdf.js accepts: a copy would hold a large file twice.
-  const { buffer, byteOffset, byteLength } = await readFile(path);
   const task: PDFDocumentLoadingTask = getDocument({
     worker,
-    data: new Uint8Array(buffer, byteOffset, byteLength),
+    data,
     ...(password !== undefined && { password }),
     cMapUrl: folder("cmaps"),
     cMapPacked: true,
@@ -56,7 +77,7 @@ export async function openPdf(path: string, password?: string): Promise<OpenPdf>
     worker.destroy();
   };
   try {
-    return { pdf: await task.promise, close };
+    return { document: await task.promise, close };
   } catch (cause) {
     await close();
     const name = cause instanceof Error ? cause.name : typeof cause;

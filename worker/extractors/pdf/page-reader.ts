@@ -1,6 +1,6 @@
 // One page of a PDF after the other: its lines, and what went wrong with it. Pages around the one that is asked for
 // are read ahead, because only neighbours show what runs along all of them; each page is parsed once.
-import type { PDFDocumentProxy, PDFPageProxy } from "pdfjs-dist/types/src/display/api.js";
+import type { PDFPageProxy } from "pdfjs-dist/types/src/display/api.js";
 import { Failure } from "../../failure/failure.ts";
 import { setAccents } from "./accents.ts";
 import { createNotesReader, type PageNotes } from "./annotations.ts";
@@ -8,6 +8,7 @@ import { type ComposedPage, composePage, draftPage, type PageDraft } from "./com
 import { joinDropCapitals } from "./drop-capitals.ts";
 import { createFontFacts, type FontFacts } from "./fonts.ts";
 import type { Fragment } from "./fragments.ts";
+import type { OpenPdf } from "./open-pdf.ts";
 import type { PageTally } from "./page-tally.ts";
 import { readItems } from "./read-items.ts";
 import { edgesOf, type PageEdges, runningOf, WINDOW } from "./running-text.ts";
@@ -32,6 +33,8 @@ export type PageReader = {
  * pages its caches are emptied; fonts are then read again.
  */
 const PAGES_PER_CLEANUP = 200;
+/** What it keeps otherwise goes with the document, which is opened anew: memory stays flat in the number of pages. */
+const PAGES_PER_OPENING = 500;
 
 type Composed = { readonly page: ComposedPage; readonly running: ReadonlySet<Fragment> };
 type Kept = { readonly draft: PageDraft; readonly notes: PageNotes; composed: Composed | null };
@@ -45,17 +48,21 @@ const EMPTY: PageDraft = {
 };
 const NO_NOTES: PageNotes = { texts: [], remarks: 0 };
 
-export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally): Promise<PageReader> {
+export async function createPageReader(open: OpenPdf, tally: PageTally): Promise<PageReader> {
   const kept = new Map<number, Kept>();
   const edges = new Map<number, PageEdges>();
   const fonts = createFontFacts();
-  const notesOf = createNotesReader(pdf);
-  const marks = (await pdf.getMarkInfo().catch(() => null)) as { readonly Suspects?: boolean } | null;
+  const notesOf = createNotesReader(open);
+  const pages = open.document().numPages;
+  const marks = (await open
+    .document()
+    .getMarkInfo()
+    .catch(() => null)) as { readonly Suspects?: boolean } | null;
 
   const draft = async (number: number): Promise<PageDraft | null> => {
     let page: PDFPageProxy | null = null;
     try {
-      page = await pdf.getPage(number);
+      page = await open.document().getPage(number);
       const tags = await readTags(page);
       const items = await readItems(page, tags.size > 0);
       if (items.cut) tally.cutShort(number);
@@ -82,17 +89,17 @@ export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally):
     return page;
   };
   const compose = (number: number, page: Kept): Composed => {
-    const running = runningOf(number, edges, pdf.numPages);
+    const running = runningOf(number, edges, pages);
     return { page: composePage(page.draft, running, fonts.isGarbled), running };
   };
 
   return {
     fonts,
-    async peek(pages) {
-      for (const number of pages) await keep(number);
-      const all = pages.length === pdf.numPages;
+    async peek(asked) {
+      for (const number of asked) await keep(number);
+      const all = asked.length === pages;
       return await Promise.all(
-        pages.map(async (number) => {
+        asked.map(async (number) => {
           const page = await keep(number);
           const composed = page.composed ?? compose(number, page);
           // Only with all pages before us is what runs along them known for good.
@@ -102,8 +109,13 @@ export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally):
       );
     },
     async read(number) {
-      if (number % PAGES_PER_CLEANUP === 0) await pdf.cleanup().catch(() => undefined);
-      const last = Math.min(number + WINDOW, pdf.numPages);
+      if (number % PAGES_PER_OPENING === 0) await open.renew();
+      else if (number % PAGES_PER_CLEANUP === 0)
+        await open
+          .document()
+          .cleanup()
+          .catch(() => undefined);
+      const last = Math.min(number + WINDOW, pages);
       for (let ahead = number; ahead <= last; ahead += 1) await keep(ahead);
       const own = await keep(number);
       const { page, running } = own.composed ?? compose(number, own);
@@ -114,7 +126,10 @@ export async function createPageReader(pdf: PDFDocumentProxy, tally: PageTally):
       return { ...page, lines, texts: own.notes.texts };
     },
     async learnFonts(number) {
-      const page = await pdf.getPage(number).catch(() => null);
+      const page = await open
+        .document()
+        .getPage(number)
+        .catch(() => null);
       if (page === null) return;
       await fonts.learn(page);
       page.cleanup();

@@ -84,7 +84,7 @@ export function runsOfPage({ items, styles }: PageItems): PageRuns {
       ...box,
       text: shown,
       rtl: item.dir === "rtl",
-      font: item.fontName,
+      font: fontOf(item.fontName),
       mark: marks.id,
       artifact: marks.artifact,
       seq,
@@ -96,6 +96,12 @@ export function runsOfPage({ items, styles }: PageItems): PageRuns {
   const ordered = [...frames].sort((a, b) => b[1].chars - a[1].chars);
   return { frames: ordered.map(([angle, { runs }]) => ({ angle, runs })), doubled };
 }
+
+/**
+ * A font by its number in the file, which stays when the document is opened anew; one without a number is told by
+ * pdf.js's name for it (pdf.js, evaluator.js, loadFont).
+ */
+export const fontOf = (name: string): string => name.replace(/^g_d\d+_(?=f\d+R)/, "");
 
 /** A control character between letters is a space whose font does not say so; nothing but them is no text. */
 function cleanText(raw: string): { text: string; meaningless: number } {
