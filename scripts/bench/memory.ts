@@ -1,8 +1,8 @@
-// Whether a worker's memory grows with its input: an idle worker, a 100 MB text file, and the longest PDF there is.
-import { cp, mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
+// Whether a worker's memory grows with its input: an idle worker, 10 and 100 MB of text, 100 and 5,000 pages of PDF.
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { makePdf } from "../../worker/extractors/testing/make-pdf.ts";
 import { startEmbeddingServer } from "../../worker/tests/stand-ins/embedding-server.ts";
 import type { Report } from "./figure.ts";
 import { runWorkerOnce } from "./worker-run.ts";
@@ -15,7 +15,8 @@ export async function benchMemory(report: Report): Promise<void> {
   try {
     await writeText(join(root, "10.txt"), 10);
     await writeText(join(root, "100.txt"), 100);
-    const pdf = await longestPdf(root);
+    await writePdf(join(root, "100.pdf"), 100);
+    await writePdf(join(root, "5000.pdf"), 5000);
     const idle = await peakOf([], root);
     const say = (name: string, peak: { peakMb: number; peakTreeMb: number }) => {
       const figure = { bench: "memory", case: name, contestant: "postgres", unit: "MB" };
@@ -26,7 +27,8 @@ export async function benchMemory(report: Report): Promise<void> {
     say("idle", idle);
     say("text of 10 MB", await peakOf(["10.txt"], root));
     say("text of 100 MB", await peakOf(["100.txt"], root));
-    say("longest PDF", await peakOf([pdf], root));
+    say("PDF of 100 pages", await peakOf(["100.pdf"], root));
+    say("PDF of 5,000 pages", await peakOf(["5000.pdf"], root));
   } finally {
     await rm(root, { recursive: true });
   }
@@ -69,12 +71,15 @@ async function writeText(path: string, megabytes: number): Promise<void> {
   await file.close();
 }
 
-async function longestPdf(root: string): Promise<string> {
-  const corpus = process.env.RAG_CORPUS_DIR ?? fileURLToPath(new URL("../demo/samples", import.meta.url));
-  const names = (await readdir(corpus)).filter((name) => name.endsWith(".pdf"));
-  const sizes = await Promise.all(names.map(async (name) => (await stat(join(corpus, name))).size));
-  const longest = names[sizes.indexOf(Math.max(...sizes))];
-  if (longest === undefined) throw new Error(`There is no PDF in ${corpus}.`);
-  await cp(join(corpus, longest), join(root, longest));
-  return longest;
+/** Pages of fifty lines with a number and a heading, 4 KB each. */
+async function writePdf(path: string, pages: number): Promise<void> {
+  const page = (number: number) => [
+    { text: `Part ${number}`, y: 790, size: 16 },
+    ...Array.from({ length: 50 }, (_, line) => ({
+      text: `Line ${line} of page ${number} tells how item ${(number * 7919 + line) % 100_003} was weighed and put away.`,
+      y: 750 - line * 14,
+    })),
+    { text: String(number), y: 30 },
+  ];
+  await writeFile(path, makePdf({ pages: Array.from({ length: pages }, (_, at) => page(at + 1)) }));
 }
