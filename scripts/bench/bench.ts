@@ -12,6 +12,7 @@ import type { BenchOptions, Figure, Report } from "./figure.ts";
 import { benchFolder } from "./folder.ts";
 import { benchGateway } from "./gateway.ts";
 import { benchHorizon } from "./horizon.ts";
+import { benchIdle } from "./idle.ts";
 import { benchIngest } from "./ingest.ts";
 import { benchMemory } from "./memory.ts";
 import { benchPacing } from "./pacing.ts";
@@ -35,6 +36,7 @@ const benches: Readonly<Record<string, (report: Report, options: BenchOptions) =
   folder: benchFolder,
   gateway: benchGateway,
   horizon: benchHorizon,
+  idle: benchIdle,
   ingest: benchIngest,
   memory: benchMemory,
   pacing: benchPacing,
@@ -66,8 +68,9 @@ const usage = `usage: npm run bench -- NAME [--json] [--rounds N] [--jobs N] [--
   folder   rag ingest of 20,000 small files, again unchanged, and with one changed, moved and gone (--jobs N: files)
   gateway  from an event on Redis to the client with a thousand sockets open (REDIS_URL; no database)
   horizon  the queue under an old open snapshot, beside a million finished rows, beside many delayed ones
+  idle     transactions a second of ten replicas that wait for work (--jobs N: replicas)
   ingest   documents/s, chunks/s, peak memory and the share of the ideal, with a provider of fixed latency
-  memory   growth of a worker's memory with a 100 MB text file and a long PDF
+  memory   growth of a worker's memory with 10 and 100 MB of text, with 100 and 5,000 pages of PDF
   pacing   how much of a provider's changing allowance three replicas use, and how often it refuses them
   pickup   from a job's insert to the start of its handler, when idle, with each wake-up bus, beside the peers
   pipeline 20 MB of Markdown in 1,500 documents to live vectors beside LangChain.js, LlamaIndex.TS and a bare loop
