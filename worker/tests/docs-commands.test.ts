@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
+import { cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -19,6 +19,7 @@ const documents = [
   "supabase/README.md",
   "supabase/RUNBOOK.md",
   "supabase/CAPACITY.md",
+  "SECURITY.md",
 ];
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 
@@ -215,6 +216,14 @@ describe("rag in the text", () => {
   }));
   const asked = [...new Set(parts.filter(({ options }) => options.length > 0).map(({ command }) => command))];
 
+  test("every command is one of ours", () => {
+    const listed = /const commands[^=]*= \{([\s\S]*?)\n\};/.exec(read("worker/cli/run.ts"))?.[1] ?? "";
+    const known = new Set([...listed.matchAll(/^ {2}"?([a-z-]+)"?: \{/gm)].map(([, name]) => name));
+
+    expect(parts.length).toBeGreaterThan(50);
+    expect(parts.map(({ command }) => command.split(" ")[0]).filter((name) => !known.has(name))).toEqual([]);
+  });
+
   test.each(asked)("rag %s takes the options that the documents give it", async (command) => {
     const child = spawn(process.execPath, [join(root, "worker/main.ts"), ...command.split(" "), "--help"]);
     let help = "";
@@ -226,6 +235,39 @@ describe("rag in the text", () => {
 
     expect(options.filter((option) => !new RegExp(`${option}\\b`).test(help))).toEqual([]);
   });
+});
+
+test("the TypeScript that the README shows compiles in a clone", async () => {
+  const blocks = [...read("README.md").matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
+  // What a reader's application has at hand.
+  const given =
+    'declare const url: string, serviceRoleKey: string, token: string;\ndeclare const supabase: import("@supabase/supabase-js").SupabaseClient;\n';
+  const clone = await Clone.open({});
+  try {
+    const files = blocks.map((_, at) => `readme-${at}.ts`);
+    for (const [at, block] of blocks.entries())
+      await writeFile(join(clone.folder, files[at] ?? ""), `${given}${block}export {};\n`);
+    await writeFile(
+      join(clone.folder, "tsconfig.readme.json"),
+      JSON.stringify({
+        extends: "./tsconfig.json",
+        // They are shown without types of their own, and may declare what they do not use.
+        compilerOptions: {
+          noImplicitAny: false,
+          noUnusedLocals: false,
+          paths: { "rag-ingestion-worker/client": ["./worker/client/index.ts"] },
+        },
+        include: [],
+        files,
+      }),
+    );
+    const running = clone.start("npx tsc --noEmit -p tsconfig.readme.json");
+
+    expect(blocks.length).toBeGreaterThan(1);
+    expect(await running.ended, running.said()).toBe(0);
+  } finally {
+    await clone.close();
+  }
 });
 
 test("whoever follows the first minutes of the README, word for word, gets his answers", async () => {

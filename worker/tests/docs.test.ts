@@ -11,6 +11,15 @@ import { catalogue, type FailureKind } from "../failure/catalogue.ts";
 const root = join(import.meta.dirname, "../..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 
+const documents = [
+  "README.md",
+  "worker/README.md",
+  "supabase/README.md",
+  "supabase/RUNBOOK.md",
+  "supabase/CAPACITY.md",
+  "SECURITY.md",
+];
+
 const ends: Readonly<Record<FailureKind, string>> = {
   transient: "tried again",
   waiting: "waits, no attempt spent",
@@ -78,13 +87,7 @@ test("every room has its line in worker/README.md, and every line its room", () 
   expect(told.toSorted()).toEqual(rooms.toSorted());
 });
 
-test.each([
-  "README.md",
-  "worker/README.md",
-  "supabase/README.md",
-  "supabase/RUNBOOK.md",
-  "supabase/CAPACITY.md",
-])("every file that %s links or names is there", (document) => {
+test.each(documents)("every file that %s links or names is there", (document) => {
   const text = read(document);
   const folder = join(root, document, "..");
   const linked = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) =>
@@ -99,19 +102,20 @@ test.each([
 
 test("every npm script that the documents name exists", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-  const text = ["README.md", "worker/README.md", "supabase/README.md", "supabase/RUNBOOK.md"]
-    .map(read)
-    .join("\n");
+  const text = documents.map(read).join("\n");
   const named = [...text.matchAll(/npm run ([a-z][a-z:-]*[a-z])/g)].map((match) => match[1] ?? "");
 
   expect(named.length).toBeGreaterThan(5);
   for (const name of named) expect(scripts, name).toHaveProperty([name]);
 });
 
-test("the SQL that the README shows runs as it stands, statement after statement", async () => {
+test("the SQL that README, runbook and capacity plan show runs as it stands, statement after statement", async () => {
   const folder = await mkdtemp(join(tmpdir(), "rag-docs-"));
   const database = await openEmbedded({ dir: folder });
-  const blocks = [...read("README.md").matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
+  const blocks = ["README.md", "supabase/CAPACITY.md"].flatMap((document) =>
+    [...read(document).matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? ""),
+  );
+  const inText = [...read("supabase/RUNBOOK.md").matchAll(/`((?:select|update|alter extension) [^`]+)`/g)];
   const statements = blocks
     .flatMap((block) => block.split(/;\n/))
     .filter((statement) => /\w/.test(statement));
@@ -124,8 +128,10 @@ test("the SQL that the README shows runs as it stands, statement after statement
       if (typeof row?.id === "string") id = row.id;
     }
     const jobs = await database.call("rag_list_jobs", {});
+    for (const [, statement = ""] of inText) await database.session.query(statement.replace(/;$/, ""));
 
-    expect(statements.length).toBeGreaterThan(9);
+    expect(statements.length).toBeGreaterThan(10);
+    expect(inText.length).toBeGreaterThan(3);
     expect(jobs).toHaveLength(5);
   } finally {
     await database.close();

@@ -1,5 +1,5 @@
-// The package as an application gets it: packed, unpacked into an empty app, type-checked there, and run against an
-// API like Supabase's. The client has no dependencies, so nothing else is installed but the app's own supabase-js.
+// The package as an application gets it: packed, installed into an empty app, type-checked there, and run against an
+// API like Supabase's.
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -70,6 +70,15 @@ describeWith(["postgres", "pgbouncer"], "the client in the package", () => {
     INSTALL_MS,
   );
 
+  test("rag says where it runs when it is asked for in an app", async () => {
+    await expect(
+      run(process.execPath, ["node_modules/rag-ingestion-worker/bin/rag.mjs", "--help"], { cwd: folder }),
+    ).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^rag runs from a clone of its repository/),
+    });
+  });
+
   test.each([
     ["a filter", "filter: { tenant_id }", "filter: { tenant: tenant_id }", "tenant"],
     ["a table", 'from("rag_documents")', 'from("rag_document")', "rag_document"],
@@ -91,12 +100,25 @@ describeWith(["postgres", "pgbouncer"], "the client in the package", () => {
 async function install(folder: string): Promise<void> {
   const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder]);
   const packed = JSON.parse(stdout.slice(stdout.indexOf("["))) as { filename: string }[];
-  const home = join(folder, "node_modules", "rag-ingestion-worker");
-  await mkdir(home, { recursive: true });
-  await run("tar", ["-xzf", join(folder, packed[0]?.filename ?? ""), "--strip-components=1", "-C", home]);
-  for (const scope of ["@supabase", "@types"])
-    await symlink(resolve("node_modules", scope), join(folder, "node_modules", scope));
   await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+  const archive = join(folder, packed[0]?.filename ?? "");
+  // What `npm ci` has fetched already is not fetched again.
+  const quietly = [
+    "--prefer-offline",
+    "--no-audit",
+    "--no-fund",
+    "--fetch-retries=0",
+    "--fetch-timeout=30000",
+  ];
+  await run("npm", ["install", ...quietly, archive], { cwd: folder }).catch(async (thrown: unknown) => {
+    if (!/npm error code E(NOTFOUND|CONNREFUSED|CONNRESET|TIMEDOUT|NOTCACHED|AI_AGAIN)/.test(String(thrown)))
+      throw thrown;
+    process.stderr.write(
+      "npm's registry cannot be reached: the package is unpacked beside our own modules.\n",
+    );
+    await unpack(archive, folder);
+  });
+  await symlink(resolve("node_modules/@types"), join(folder, "node_modules/@types"));
   await writeFile(
     join(folder, "tsconfig.json"),
     JSON.stringify({
@@ -112,4 +134,11 @@ async function install(folder: string): Promise<void> {
     }),
   );
   await writeFile(join(folder, "app.ts"), app);
+}
+
+async function unpack(archive: string, folder: string): Promise<void> {
+  const home = join(folder, "node_modules", "rag-ingestion-worker");
+  await mkdir(home, { recursive: true });
+  await run("tar", ["-xzf", archive, "--strip-components=1", "-C", home]);
+  await symlink(resolve("node_modules/@supabase"), join(folder, "node_modules/@supabase"));
 }
