@@ -2,25 +2,18 @@
 // a list with the reason why not and with what is held against it instead. A new one that is neither fails.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { settings } from "../config/settings.ts";
+import { documents } from "./documents.ts";
 import { root } from "./journeys/rag-process.ts";
 import { describeWith, type FreshDatabase, freshDatabase } from "./services.ts";
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 });
 
-const documents = [
-  "README.md",
-  "worker/README.md",
-  "supabase/README.md",
-  "supabase/RUNBOOK.md",
-  "supabase/CAPACITY.md",
-  "SECURITY.md",
-];
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 
 /** Started beside the others, stopped after them. */
@@ -189,7 +182,11 @@ test("every measurement of the README's table has its command, with options that
   const usage = /const benches[\s\S]*?> = \{([\s\S]*?)\n\};/.exec(read("scripts/bench/bench.ts"))?.[1] ?? "";
   const known = [...usage.matchAll(/^ {2}(\w+): /gm)].map(([, name]) => name);
   const table = /## Measured\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? "";
-  const named = new Set([...table.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name));
+  const rows = table
+    .split("\n")
+    .filter((line) => line.startsWith("| "))
+    .slice(1);
+  const named = new Set(rows.map((row) => /^\| `(\w+)`/.exec(row)?.[1] ?? row));
   const benches = commands.filter((command) => command.startsWith("npm run bench -- "));
   const clone = await Clone.open({});
   try {
@@ -208,9 +205,16 @@ test("every measurement of the README's table has its command, with options that
 
 describe("rag in the text", () => {
   const inline = documents.flatMap((document) =>
-    [...read(document).matchAll(/`(?:npm run rag -- |rag )([a-z][^`]*)`/g)].map(([, text = ""]) => text),
+    [...read(document).matchAll(/`(?:npm run (?:-s )?rag -- |(?:npx )?rag )([a-z][^`]*)`/g)].map(
+      ([, text = ""]) => text,
+    ),
   );
-  const parts = inline.map((text) => ({
+  // `| rag jobs | a list; --limit |` says `rag jobs --limit`.
+  const inTable = [...read("README.md").matchAll(/^\| `rag ([a-z-]+)[^|]*\|(.*)\|$/gm)].flatMap(
+    ([, command = "", cell = ""]) =>
+      [...cell.matchAll(/`((?:switch )?--[a-z][^`]*)`/g)].map(([, text = ""]) => `${command} ${text}`),
+  );
+  const parts = [...inline, ...inTable].map((text) => ({
     command: (/^(?:model (?:switch|cancel|finish)|alert test|[a-z-]+)/.exec(text) ?? [""])[0],
     options: [...text.matchAll(/--[a-z][a-z-]*/g)].map(([option]) => option),
   }));
@@ -220,7 +224,8 @@ describe("rag in the text", () => {
     const listed = /const commands[^=]*= \{([\s\S]*?)\n\};/.exec(read("worker/cli/run.ts"))?.[1] ?? "";
     const known = new Set([...listed.matchAll(/^ {2}"?([a-z-]+)"?: \{/gm)].map(([, name]) => name));
 
-    expect(parts.length).toBeGreaterThan(50);
+    expect(inline.length).toBeGreaterThan(50);
+    expect(inTable.length).toBeGreaterThan(20);
     expect(parts.map(({ command }) => command.split(" ")[0]).filter((name) => !known.has(name))).toEqual([]);
   });
 
@@ -233,8 +238,24 @@ describe("rag in the text", () => {
     await once(child, "close");
     const options = parts.filter((part) => part.command === command).flatMap((part) => part.options);
 
-    expect(options.filter((option) => !new RegExp(`${option}\\b`).test(help))).toEqual([]);
+    expect(options.filter((option) => !new RegExp(`${option}(?![a-z-])`).test(help))).toEqual([]);
   });
+});
+
+test("whatever else the text has a reader run is a file of ours, or a tool that is named here", () => {
+  const said = documents.flatMap((document) =>
+    [
+      ...read(document).matchAll(/`((?:npm|npx|node|docker|promtool|pg_dump|pm2|fly|railway|psql) [^`]+)`/g),
+    ].map(([, text = ""]) => text),
+  );
+  const tools = /^(?:npm (?:ci|test|install|pack|run)\b|npx (?:rag|supabase)\b|docker run|promtool|pg_dump)/;
+  const unknown = said.filter((text) => {
+    const file = /^(?:npx )?node (\S+\.\w+)/.exec(text)?.[1];
+    return file === undefined ? !tools.test(text) : !existsSync(join(root, file));
+  });
+
+  expect(said.length).toBeGreaterThan(30);
+  expect(unknown).toEqual(["node -e 0"]);
 });
 
 test("the TypeScript that the README shows compiles in a clone", async () => {
