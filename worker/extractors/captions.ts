@@ -27,7 +27,7 @@ export async function* readCaptions(file: FileToRead): AsyncGenerator<Extracted>
       startedMs: cue.from,
       endedMs: cue.to,
     });
-    yield { kind: "segment", segment };
+    if (segment !== null) yield { kind: "segment", segment };
   }
   if (counter.count === 0) throw new Failure("extract.empty", { facts: { cues: 0 } });
 }

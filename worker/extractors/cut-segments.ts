@@ -46,7 +46,9 @@ export function createSegmentCutter(maxChars: number): SegmentCutter {
     parts = [];
     length = 0;
     if (text.trim() === "") return [];
-    return cutLongText(text).map((content) => keepSegment.take({ content, pageNumber: page, section }));
+    return cutLongText(text).flatMap(
+      (content) => keepSegment.take({ content, pageNumber: page, section }) ?? [],
+    );
   };
   const breakBefore = (next: "paragraph" | "line"): void => {
     if (last === "none") return;
@@ -117,7 +119,8 @@ type Located = Partial<Omit<Segment, "seq" | "content">> & { readonly content: s
 
 /** Numbers segments, sanitises their text and keeps the document's character limit. */
 export function createSegmentCounter(maxChars: number): {
-  take(segment: Located): Segment;
+  /** null: nothing is left of its text, as of a stretch of NULs that a log was left with. */
+  take(segment: Located): Segment | null;
   readonly count: number;
 } {
   let seq = 0;
@@ -125,6 +128,7 @@ export function createSegmentCounter(maxChars: number): {
   return {
     take({ content, ...place }) {
       const clean = sanitise(content);
+      if (clean === "") return null;
       chars += clean.length;
       if (chars > maxChars) throw new Failure("extract.too-large", { facts: { maxChars } });
       seq += 1;

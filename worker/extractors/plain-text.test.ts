@@ -65,6 +65,21 @@ test("surrogates written as three bytes are joined, lone ones replaced, NULs dro
   expect(reading.text).toBe("ä 😀 b \ufffd c");
 });
 
+test("a stretch that is no text, longer than a segment, is no segment; a file of nothing else is empty", async () => {
+  // Far enough behind the beginning, or the file would be no text at all.
+  const before = "Before the hole.\n".repeat(20_000);
+  const hole = String.fromCharCode(1).repeat(3 * MAX_SEGMENT_CHARS);
+
+  const log = await readBytes("a.log", `${before}${hole}After it.\n`);
+  const page = await readBytes("a.html", `<p>${before}</p><p>And ${hole}after it.</p>`);
+  const nothing = await failureOf(readBytes("b.txt", Buffer.from([0, 1, 2])));
+
+  expect(log.text).toBe(`${before}After it.\n`);
+  expect(page.text).toMatch(/And after it\.\n$/);
+  expect([...log.segments, ...page.segments].filter(({ content }) => content === "")).toEqual([]);
+  expect(nothing).toBe("extract.empty");
+});
+
 test("one accent far behind the first chunk decides the encoding of the file", async () => {
   const ascii = "plain words\n".repeat(60_000);
 

@@ -19,7 +19,9 @@ export async function* readPlainText(file: FileToRead): AsyncGenerator<Extracted
       blank = (blank + piece).slice(-MAX_BLANK_CHARS);
       continue;
     }
-    yield { kind: "segment", segment: counter.take({ content: blank + piece }) };
+    const segment = counter.take({ content: blank + piece });
+    if (segment === null) continue;
+    yield { kind: "segment", segment };
     blank = "";
   }
   if (counter.count === 0) throw new Failure("extract.empty", { facts: { bytes: file.byteSize } });

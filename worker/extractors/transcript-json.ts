@@ -77,7 +77,7 @@ export async function* readTranscriptJson(file: FileToRead): AsyncGenerator<Extr
       speaker: spoken.speaker,
       ...timesOf(one, unit),
     });
-    yield { kind: "segment", segment };
+    if (segment !== null) yield { kind: "segment", segment };
   }
   if (counter.count === 0)
     throw new Failure("extract.empty", { facts: { utterances: found.utterances.length } });
