@@ -1,6 +1,6 @@
 // What the database knows of files, asked a thousand at a time, so that files that are as they were cost a share of
 // one question and are never opened.
-import { lstat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
 import { z } from "zod";
 import type { SqlCall } from "../../document/sql-call.ts";
 import { Failure } from "../../failure/failure.ts";
@@ -83,7 +83,7 @@ export type GoneFiles = { readonly gone: readonly GoneFile[]; readonly known: nu
 export async function findGone(
   call: SqlCall,
   folder: { readonly noted: string; readonly absoluteOf: (noted: string) => string },
-  { place }: Place,
+  { place, withoutLinks }: Pick<Place, "place"> & { readonly withoutLinks: boolean },
   owner: Owner,
   signal: AbortSignal,
 ): Promise<GoneFiles> {
@@ -98,7 +98,7 @@ export async function findGone(
     );
     known += page.length;
     for (const { path, document_id, content_sha256 } of page)
-      if (await isGone(folder.absoluteOf(path)))
+      if (await isGone(folder.absoluteOf(path), withoutLinks ? lstat : stat))
         gone.push({ path, documentId: document_id, sha256: content_sha256 });
     if (gone.length > MOST_GONE) throw new Failure("ingress.too-many-gone", { facts: { gone: gone.length } });
     if (page.length < PAGE) return { gone, known };
@@ -107,9 +107,9 @@ export async function findGone(
 }
 
 /** Only what is certainly not there: a disk that does not answer is no deletion. */
-async function isGone(path: string): Promise<boolean> {
+async function isGone(path: string, look: typeof stat): Promise<boolean> {
   try {
-    return !(await lstat(path)).isFile();
+    return !(await look(path)).isFile();
   } catch (thrown) {
     return ["ENOENT", "ENOTDIR"].includes((thrown as NodeJS.ErrnoException).code ?? "");
   }

@@ -16,6 +16,8 @@ export type Look = {
   /** Folders whose missing files are looked for; empty where only single files were named. */
   readonly folders: readonly { readonly noted: string; readonly absoluteOf: (noted: string) => string }[];
   readonly files: AsyncIterable<Found>;
+  /** Whether a link to a file is none of them, as of `findFiles`; else it is there while what it leads to is. */
+  readonly withoutLinks: boolean;
   /** The root, where files are taken by reference; null where they travel, and are not known again elsewhere. */
   readonly root: string | null;
   /** delete: also when most of them are gone; guarded: not then. */
@@ -55,7 +57,13 @@ export async function lookThrough(look: Look, told: Told, signal: AbortSignal): 
   let missing = 0;
   let known = 0;
   for (const folder of look.folders) {
-    const found = await findGone(call, folder, look.place, labels, signal);
+    const found = await findGone(
+      call,
+      folder,
+      { place: look.place.place, withoutLinks: look.withoutLinks },
+      labels,
+      signal,
+    );
     known += found.known;
     missing += found.gone.length;
     for (const one of found.gone) gone.set(one.sha256, [...(gone.get(one.sha256) ?? []), one]);

@@ -38,6 +38,7 @@ export async function looksAt(typed: Typed, parts: Parts, labels: Labels): Promi
   const shared = {
     intake: { call: database.call, config, labels },
     onMissing: typed.deleteMissing ? "delete" : config.onMissingFile === "delete" ? "guarded" : "keep",
+    withoutLinks: false,
     isSettled: () => true,
     // A title is said of this one file, which may be as it was.
     force: typed.again || labels.title !== null,

@@ -180,6 +180,7 @@ async function lookAt(
         root,
         folders: folders.map((folder) => inRoot(root, folder)),
         files: presentOnly(files),
+        withoutLinks: true,
         onMissing: config.onMissingFile === "delete" ? "guarded" : "keep",
         isSettled: settling.isSettled,
         force: false,

@@ -1,5 +1,5 @@
 // The newcomer's way on the embedded database: ingest, search, follow, put right, and two terminals at once.
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { openWorld, type RagWorld } from "./rag-process.ts";
@@ -231,3 +231,26 @@ test("the embedded database migrates itself, and says so", async () => {
   expect(out).toContain("migrates itself");
   expect(dry.code).toBe(2);
 });
+
+test(
+  "a link is there while its file is; of what is gone the documents are deleted where that is asked",
+  {
+    timeout: 240_000,
+  },
+  async () => {
+    await mkdir(join(world.folder, "linked"));
+    await write("far.md", "# Far\n\nThe far meadow is mown in June.\n");
+    await write("linked/near.md", "# Near\n\nThe near meadow is mown in May.\n");
+    await symlink(join(world.folder, "far.md"), join(world.folder, "linked/far.md"));
+    const ingest = async () => {
+      const { records, err } = await world.rag(["ingest", "linked", "--wait", "--json", "--delete-missing"]);
+      expect(records, err).toHaveLength(1);
+      return records[0];
+    };
+
+    expect(await ingest()).toMatchObject({ documents: 2, embedded: 2, gone: 0, deleted: 0 });
+    expect(await ingest()).toMatchObject({ documents: 2, unchanged: 2, gone: 0, deleted: 0 });
+    await rm(join(world.folder, "far.md"));
+    expect(await ingest()).toMatchObject({ unchanged: 1, gone: 1, deleted: 1 });
+  },
+);
