@@ -1,6 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { openActivity } from "../activity/activity.ts";
 import type { SqlCall } from "../document/sql-call.ts";
+import { sleep } from "../timing/durations.ts";
 import { startMaintenance } from "./maintenance.ts";
 
 const options = { keepOriginals: false, activityRetentionDays: 90, indexMemoryMb: 64, buildsIndexes: true };
@@ -96,3 +97,29 @@ test("search terms are filled in one go, and by one call a round while every slo
   expect(world.count("rag_fill_terms")).toBe(4);
   await maintenance.stop();
 });
+
+test("while every slot has its job, filling search terms leaves the database to the jobs most of the time", async () => {
+  const world = openWorld(0);
+  let jobs = 1;
+  const slow: SqlCall = async (name, args, how) => {
+    if (name === "rag_fill_terms") await sleep(1000);
+    return await world.call(name, args, how);
+  };
+  const maintenance = startMaintenance(slow, openActivity(), {
+    ...options,
+    buildsIndexes: false,
+    isBusy: () => jobs > 0,
+  });
+  await vi.waitFor(() => expect(world.count("rag_collect_garbage")).toBe(1), 5000);
+
+  // The next round comes a second later, and the call before it took as long.
+  maintenance.wake();
+  await vi.waitFor(() => expect(world.count("rag_collect_garbage")).toBe(2), 5000);
+  expect(world.count("rag_fill_terms")).toBe(1);
+
+  jobs = 0;
+  maintenance.wake();
+  await vi.waitFor(() => expect(world.count("rag_collect_garbage")).toBe(3), 8000);
+  expect(world.count("rag_fill_terms")).toBe(4);
+  await maintenance.stop();
+}, 30_000);
