@@ -80,9 +80,9 @@ describe("refusing", () => {
     for (const named of [
       "RAG_POLL_INTERVAL_MS must be 100..600000",
       "RAG_LEASE_SECONDS must be 2..900",
-      "DATABASE_URL must be postgres or postgresql address",
+      "DATABASE_URL must be an address that starts with postgres:// or postgresql://",
       "RAG_KEEP_ORIGINALS must be true or false",
-      "RAG_KINDS must be list of document, relationships, sync",
+      "RAG_KINDS must be a list of document, relationships, sync",
       "LOG_LEVEL must be trace, debug",
     ])
       expect(failure.message).toContain(named);

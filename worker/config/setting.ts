@@ -55,14 +55,11 @@ export const address = (name: Name, schemes: readonly string[], options: { reado
     z
       .string()
       .trim()
-      .refine(
-        (value) => {
-          const scheme = URL.canParse(value) ? new URL(value).protocol.slice(0, -1) : "";
-          return schemes.includes(scheme);
-        },
-        `must be an address that starts with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
-      ),
-    `${schemes.join(" or ")} address`,
+      .refine((value) => {
+        const scheme = URL.canParse(value) ? new URL(value).protocol.slice(0, -1) : "";
+        return schemes.includes(scheme);
+      }),
+    `an address that starts with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
     true,
   );
 
@@ -124,7 +121,7 @@ export const list = <const Choices extends readonly [string, ...string[]]>(
           .filter(Boolean),
       )
       .pipe(z.array(z.enum(choices)).min(1)) as unknown as z.ZodType<readonly Choices[number][]>,
-    `list of ${choices.join(", ")}`,
+    `a list of ${choices.join(", ")}`,
   );
 
 /** A part of a whole. */

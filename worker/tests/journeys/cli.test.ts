@@ -95,7 +95,7 @@ test("all wrong settings are named at once, and none of their values", async () 
 
   expect(code).toBe(2);
   expect(err).toContain("RAG_POOL_MAX must be 2..100");
-  expect(err).toContain("DATABASE_URL must be postgres or postgresql address");
+  expect(err).toContain("DATABASE_URL must be an address that starts with postgres:// or postgresql://");
   expect(err).not.toContain("hunter2");
 });
 
