@@ -7,6 +7,7 @@ export default defineConfig({
     include: ["worker/**/*.test.ts", "scripts/**/*.test.ts"],
     // The corpus is no part of the repository: a checkout without it has nothing to score.
     exclude: ["**/node_modules/**", ...(process.env.RAG_CORPUS_DIR ? [] : ["**/corpus.test.ts"])],
+    setupFiles: ["worker/tests/patience.ts"],
     // Processes, for the embedded database and native models do not survive in shared threads.
     pool: "forks",
     // Minutes, not seconds: real servers, child processes and models on a busy machine.

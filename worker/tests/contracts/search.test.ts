@@ -99,6 +99,25 @@ describeEveryDatabase("search", (leg) => {
     expect([before[0], between[0], (await ask())[0]]).toEqual(Array(3).fill(chunks[0]));
   });
 
+  test("of what is not filled yet the newest 2,000 chunks are read; the others are found when they are filled", async () => {
+    await world.ingest(["the old harbour"]);
+    await world.ingest(Array.from({ length: 2010 }, (_, at) => `anchorage${at}`));
+    await world.ingest(["the new harbour"]);
+    const found = async (word: string) => (await byText(word)).map((hit) => hit.content);
+
+    expect(await found("harbour")).toEqual(["the new harbour"]);
+    expect(await found("anchorage1998")).toEqual(["anchorage1998"]);
+    expect(await found("anchorage2009")).toEqual([]);
+
+    await world.call("rag_fill_terms", { p_limit: 2 });
+    expect((await found("harbour")).sort()).toEqual(["the new harbour", "the old harbour"]);
+    await world.call("rag_fill_terms", { p_limit: 3000 });
+    expect(await found("anchorage2009")).toEqual(["anchorage2009"]);
+    // What is gone is counted out by a thousand chunks a call, and other tests look at the counts.
+    await world.sql.query("delete from public.rag_documents");
+    for (let calls = 0; calls < 3; calls += 1) await world.call("rag_fill_terms", { p_limit: 1 });
+  });
+
   test("any word of a question may match", async () => {
     await world.ingest(["the lighthouse keeper sleeps"]);
     expect(await byText("where does the keeper of the harbour live?")).toHaveLength(1);
