@@ -13,6 +13,9 @@ const described = z.object({
   languages: z.record(z.string(), z.coerce.number()),
 });
 
+/** So many of the newest that are in no index yet are looked at by a search (rag_unfilled_terms). */
+const MOST_UNFILLED = 2000;
+
 /** One line about a passage. */
 export function explainHit(passage: Passage, mode: SearchMode): string {
   const words = passage.matched?.length ? `words ${passage.matched.join(", ")}` : "no shared word";
@@ -41,12 +44,19 @@ export async function explainSearch(
     .sort((one, other) => other[1] - one[1])
     .map(([language, chunks]) => `${language} ${chunks}`)
     .join(", ");
-  const tail = stored.unfilled === 0 ? "" : `, and ${stored.unfilled} chunks read as they are`;
   const parts = [
     mode === "text" ? "" : `query embedded in ${found.embedMs.toFixed(0)} ms`,
     `searched in ${found.searchMs.toFixed(0)} ms`,
     mode === "text" ? "" : `vectors: ${vectorsInWords(stored)}`,
-    mode === "vector" ? "" : `words: index of ${stored.filled} chunks (${languages || "none"})${tail}`,
+    mode === "vector"
+      ? ""
+      : `words: index of ${stored.filled} chunks (${languages || "none"})${tailInWords(stored.unfilled)}`,
   ];
   return parts.filter((part) => part !== "").join("; ");
+}
+
+function tailInWords(unfilled: number): string {
+  if (unfilled === 0) return "";
+  if (unfilled <= MOST_UNFILLED) return `, and ${unfilled} chunks read as they are`;
+  return `, and the newest ${MOST_UNFILLED} of ${unfilled} chunks that are not in it yet, read as they are`;
 }
