@@ -92,11 +92,9 @@ export function startMaintenance(
     return !waits;
   };
   const fillInTurn = async () => {
-    const startedAt = performance.now();
-    if (options.isBusy?.() === true && startedAt < fillAt) return;
-    await fillTerms(call, stopping.signal, options.isBusy);
-    const endedAt = performance.now();
-    fillAt = endedAt + (endedAt - startedAt) * (1 / BUSY_SHARE - 1);
+    if (options.isBusy?.() === true && performance.now() < fillAt) return;
+    const lastMs = await fillTerms(call, stopping.signal, options.isBusy);
+    fillAt = performance.now() + lastMs * (1 / BUSY_SHARE - 1);
   };
   const round = async () => {
     // Each by itself: trouble with one must not keep the other from its work for ever. Trouble with the database is
@@ -135,14 +133,18 @@ export function startMaintenance(
 }
 
 /**
- * Fills the search terms of what went live; answers when none is left or the signal fires. While the worker is busy
- * one call has to do: until the rest is filled a search by words reads the chunks themselves.
+ * Fills the search terms of what went live until none is left or the signal fires; answers how many milliseconds the
+ * last call took. While the worker is busy one call has to do: until then a search by words reads the newest itself.
  */
-async function fillTerms(call: SqlCall, signal: AbortSignal, isBusy = () => false): Promise<void> {
+async function fillTerms(call: SqlCall, signal: AbortSignal, isBusy = () => false): Promise<number> {
+  let lastMs = 0;
   for (let calls = 0; calls < CALLS_IN_A_ROW && !signal.aborted; calls += 1) {
+    const startedAt = performance.now();
     const answer = filled.parse(await call("rag_fill_terms", { p_limit: TERMS_A_CALL }));
-    if (answer.chunks < TERMS_A_CALL || isBusy()) return;
+    lastMs = performance.now() - startedAt;
+    if (answer.chunks < TERMS_A_CALL || isBusy()) break;
   }
+  return lastMs;
 }
 
 /** Copies the vectors of what went live into the parts; answers whether one of these should have an index. */
