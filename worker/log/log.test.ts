@@ -147,7 +147,7 @@ describe("redaction", () => {
       Object.values(settings)
         .filter((setting) => setting.secret)
         .map(({ names: [name], accepts }) => {
-          const [, scheme] = /^(\w+) (?:or \w+ )?address$/.exec(accepts) ?? [];
+          const [, scheme] = / starts with (\w+):/.exec(accepts) ?? [];
           return [name, scheme ? `${scheme}://user:canary-${name}@host/v1` : `canary-${name}`];
         }),
     );
