@@ -1,4 +1,5 @@
 // Tests stand beside their files; those that need several rooms stand in worker/tests.
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 import { CountReporter } from "./worker/tests/report-counts.ts";
 
@@ -7,7 +8,7 @@ export default defineConfig({
     include: ["worker/**/*.test.ts", "scripts/**/*.test.ts"],
     // The corpus is no part of the repository: a checkout without it has nothing to score.
     exclude: ["**/node_modules/**", ...(process.env.RAG_CORPUS_DIR ? [] : ["**/corpus.test.ts"])],
-    setupFiles: ["worker/tests/patience.ts"],
+    setupFiles: [join(import.meta.dirname, "worker/tests/patience.ts")],
     // Processes, for the embedded database and native models do not survive in shared threads.
     pool: "forks",
     // Minutes, not seconds: real servers, child processes and models on a busy machine.
