@@ -18,7 +18,8 @@ export const secretKeys = (Object.keys(settings) as SettingKey[]).filter((key) =
 /** The schemes that an address may have; null for a secret that is none. */
 export function schemesOf(key: SettingKey): readonly string[] | null {
   const { accepts } = settings[key];
-  return accepts.endsWith(" address") ? accepts.slice(0, -" address".length).split(" or ") : null;
+  const schemes = Array.from(accepts.matchAll(/(\w+):\/\//g), ([, scheme]) => String(scheme));
+  return schemes.length === 0 ? null : schemes;
 }
 
 /**
