@@ -79,7 +79,7 @@ test("where building is not wanted none begins", async () => {
   await maintenance.stop();
 });
 
-test("search terms are filled in one go, and by one call a round while every slot has its job", async () => {
+test("search terms are filled in one go, and by one call while every slot has its job", async () => {
   const world = openWorld(0);
   let jobs = 1;
   const maintenance = startMaintenance(world.call, openActivity(), {
